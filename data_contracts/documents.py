@@ -1,0 +1,170 @@
+"""The documents that travel: their identity and the columns of the files that carry them.
+
+A document is one business fact of one store with its lines, all or nothing. Its identity is
+(store, epoch, source, number): `source` is `ticket` for a row of RMS's [Transaction] and `order` for a
+row of [Order], because both count their numbers on their own and every store counts its own.
+
+Three files carry tickets. In a frame every amount is an integer of ten-thousandths
+(`data_contracts.amounts`); the contract `contracts/orders.odcs.yaml` says the same to a reader without
+Python, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+TICKET = "ticket"
+ORDER = "order"
+
+STREAM_BASELINE = "baseline"
+STREAM_ORDERS = "orders"
+STREAM_STATEMENT = "statement"
+STREAMS = (STREAM_BASELINE, STREAM_ORDERS, STREAM_STATEMENT)
+"""In the order in which the hub takes them in: a store's baseline before its orders before its statements."""
+
+Kind = Literal["text", "integer", "amount", "timestamp", "date", "boolean"]
+"""text: as it is. integer: digits. amount: four decimals in files, ten-thousandths in frames.
+timestamp: UTC, `2026-11-23T08:15:30.123Z`. date: `2026-11-23`. boolean: `true` or `false`.
+In frames timestamps and dates stay text: they sort and compare as they are."""
+
+KEY = ("store", "epoch", "source", "number")
+"""The identity of a document, the first columns of every file of documents."""
+
+TICKETS: dict[str, Kind] = {
+    "store": "text",
+    "epoch": "integer",
+    "source": "text",
+    "number": "integer",  # [Transaction].TransactionNumber
+    "revision": "text",  # content hash, data_contracts.revisions
+    "rowversion": "integer",  # greatest DBTimeStamp over the rows of the ticket
+    "occurred_at": "timestamp",  # [Transaction].Time, through the store's zone
+    "business_date": "date",
+    "z_batch": "integer",  # [Transaction].BatchNumber
+    "register": "integer",  # Batch.RegisterID
+    "recall_type": "integer",  # [Transaction].RecallType, raw
+    "recall_id": "integer",  # [Transaction].RecallID, raw
+    "recalled_order_type": "integer",  # [Order].Type of the recalled order, 0 where none was recalled
+    "line_count": "integer",
+    "tender_count": "integer",
+    "units": "amount",  # sum of quantities
+    "tax": "amount",  # [Transaction].SalesTax
+    "total": "amount",  # [Transaction].Total
+    "prices_include_tax": "boolean",
+    "flags": "text",  # `;`-separated, see FLAGS
+}
+
+TICKET_LINES: dict[str, Kind] = {
+    "store": "text",
+    "epoch": "integer",
+    "source": "text",
+    "number": "integer",
+    "line": "integer",  # 1.. in the order of entry_id
+    "entry_id": "integer",  # TransactionEntry.ID
+    "item_id": "integer",  # TransactionEntry.ItemID
+    "sku": "text",  # Item.ItemLookupCode, blanks at the end cut off
+    "description": "text",  # Item.Description
+    "item_type": "integer",  # TransactionEntry.ItemType, as it was when sold
+    "quantity": "amount",  # negative: came back
+    "unit_price": "amount",
+    "tax": "amount",  # per line
+}
+
+TENDERS: dict[str, Kind] = {
+    "store": "text",
+    "epoch": "integer",
+    "source": "text",
+    "number": "integer",
+    "entry_id": "integer",  # TenderEntry.ID
+    "tender_id": "integer",
+    "tender_code": "text",  # Tender.Code, else Tender.Description
+    "amount": "amount",
+}
+
+FLAGS = {
+    "unsettled": "published although RMS had not finished writing it",
+    "ambiguous_hour": "rung in the hour that daylight saving repeats; the first pass is assumed",
+    "no_such_hour": "rung in the hour that daylight saving skips; moved forward by the gap",
+}
+
+# -- baseline: what the hub starts from -------------------------------------------------------------
+OPENING_STOCK: dict[str, Kind] = {
+    "store": "text",
+    "sku": "text",
+    "item_type": "integer",
+    "quantity": "amount",  # Item.Quantity at the start mark
+}
+HISTORY_RANGES: dict[str, Kind] = {
+    "store": "text",
+    "source": "text",
+    "first_number": "integer",
+    "last_number": "integer",
+}
+"""Numbers that RMS already held at the start mark: history, never booked. Both ends included."""
+
+# -- statement: what the store says it has ----------------------------------------------------------
+STATEMENT_DAYS: dict[str, Kind] = {
+    "store": "text",
+    "business_date": "date",
+    "z_batch": "integer",
+    "register": "integer",
+    "tickets": "integer",
+    "lines": "integer",
+    "units": "amount",
+    "tax": "amount",
+    "total": "amount",
+}
+STATEMENT_TENDERS: dict[str, Kind] = {
+    "store": "text",
+    "business_date": "date",
+    "z_batch": "integer",
+    "tender_code": "text",
+    "amount": "amount",
+}
+STATEMENT_NUMBERS: dict[str, Kind] = {
+    "store": "text",
+    "epoch": "integer",
+    "source": "text",
+    "first_number": "integer",
+    "last_number": "integer",
+    "state": "text",  # present, absent (proven: a gap RMS never filled) or waiting (RMS is still writing it)
+}
+"""Every number between the start mark and the newest ticket, as ranges, both ends included."""
+
+FILES: dict[str, dict[str, dict[str, Kind]]] = {
+    STREAM_BASELINE: {"opening_stock": OPENING_STOCK, "history_ranges": HISTORY_RANGES},
+    STREAM_ORDERS: {"tickets": TICKETS, "ticket_lines": TICKET_LINES, "tenders": TENDERS},
+    STREAM_STATEMENT: {
+        "days": STATEMENT_DAYS,
+        "day_tenders": STATEMENT_TENDERS,
+        "numbers": STATEMENT_NUMBERS,
+    },
+}
+"""stream -> role of the file in the manifest -> its columns, in their order."""
+
+MAX_BATCH_LINES = 50_000
+"""Lines in a batch at most; a larger single document still travels whole."""
+
+
+class DocumentKey(NamedTuple):
+    """The identity of a document."""
+
+    store: str
+    epoch: int
+    source: str
+    number: int
+
+    def __str__(self) -> str:
+        """As the hub writes it everywhere: `S1/1/ticket/10452`."""
+        return f"{self.store}/{self.epoch}/{self.source}/{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> DocumentKey:
+        """The inverse of `str`; ValueError for another form."""
+        store, epoch, source, number = text.split("/")
+        return cls(store, int(epoch), source, int(number))
+
+
+def sku_key(sku: str, *, ignore_case: bool = True) -> str:
+    """The form in which SKUs are compared: blanks at the end never count, case by configuration."""
+    cut = sku.rstrip()
+    return cut.upper() if ignore_case else cut

@@ -1,0 +1,242 @@
+"""What a batch, its acknowledgement and a head say about themselves; both sides know only this.
+
+A batch is a few CSV files and one manifest, and the manifest is the commit: files without one do not
+exist. All four records are JSON with a `signature` field, empty until keys are handed out.
+
+Names in a stream's folder `<store>/<stream>/`:
+
+    000412-9f2c51d07ab3.tickets.csv       a file of the batch
+    000412-9f2c51d07ab3.manifest.json     the commit
+    acks/000412-9f2c51d07ab3.ack.json     the hub's answer
+    archive/...                           what the hub has taken in, files and manifest
+    head.json                             where the publisher stands; written only by it
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data_contracts.errors import BatchAltered, ContractBroken
+
+SCHEMA_VERSION = 1
+"""Version of the contracts the files follow; the hub refuses one it does not know."""
+
+HEAD_NAME = "head.json"
+ACKS_FOLDER = "acks"
+ARCHIVE_FOLDER = "archive"
+MANIFEST_SUFFIX = ".manifest.json"
+ACK_SUFFIX = ".ack.json"
+
+_BATCH_NAME = re.compile(r"^(?P<sequence>[0-9]{6,})-(?P<batch_id>[0-9a-f]{12})$")
+
+
+class Record(BaseModel):
+    """A frozen JSON record that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    signature: str | None = None
+
+    def to_json(self) -> bytes:
+        """UTF-8, indented, ending in a newline: an operator may open it."""
+        return (self.model_dump_json(indent=2) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str) -> Self:
+        """Parse; `ContractBroken` names `where` and what is wrong, never the values."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}"
+                for e in error.errors(include_input=False, include_url=False)[:5]
+            )
+            raise ContractBroken(
+                f"{where} is not a readable {cls.__name__.lower()}: {faults}. Retrying cannot clear this.",
+                next_step="have the batch exported again by the store",
+                file=where,
+            ) from error
+
+
+class Mark(BaseModel):
+    """How far a store has been read: everything with a DBTimeStamp up to `rowversion`.
+
+    `ticket_number` is the highest TransactionNumber read so far; it only limits the scan of an
+    ordinary cycle.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rowversion: int = 0
+    ticket_number: int = 0
+
+
+class Waiting(BaseModel):
+    """A document read but not settled: RMS had not finished writing it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    number: int
+    first_seen_utc: str
+
+
+class EpochStart(BaseModel):
+    """Numbers above `after_number` belong to `epoch`, until the next epoch's start."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epoch: int
+    after_number: int = 0
+
+
+class LastTicket(BaseModel):
+    """The newest ticket published, by which a restored or replaced database is recognised."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    revision: str
+
+
+class Position(BaseModel):
+    """Where the next export of a stream resumes; travels in each manifest and stands in the head."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    resume: Mark = Mark()
+    """Ordinary cycles go on from here."""
+    swept: Mark = Mark()
+    """Sweeps go on from here; only a sweep moves it."""
+    start: Mark = Mark()
+    """The start mark that the baseline fixed."""
+    waiting: tuple[Waiting, ...] = ()
+    last_ticket: LastTicket | None = None
+    epochs: tuple[EpochStart, ...] = (EpochStart(epoch=1),)
+    history: tuple[tuple[int, int], ...] = ()
+    """Ticket numbers that RMS held at the start mark, as ranges with both ends: never exported."""
+
+    def epoch_of(self, number: int) -> int:
+        """The epoch a ticket number belongs to: the newest one that starts below it."""
+        fitting = [e.epoch for e in self.epochs if number > e.after_number]
+        return max(fitting, default=self.epochs[0].epoch)
+
+
+class BatchFile(BaseModel):
+    """One CSV file of a batch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: str
+    """What is in it, e.g. `tickets` (`documents.FILES`)."""
+    name: str
+    rows: int = Field(ge=0)
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Manifest(Record):
+    """The commit of a batch."""
+
+    schema_version: int = SCHEMA_VERSION
+    program_version: str
+    store: str
+    epoch: int
+    stream: Literal["baseline", "orders", "statement"]
+    sequence: int = Field(ge=1)
+    batch_id: str = Field(pattern=r"^[0-9a-f]{12}$")
+    created_utc: str
+    files: tuple[BatchFile, ...]
+    documents: int = Field(default=0, ge=0)
+    units: int = 0
+    """Sum of quantities in ten-thousandths."""
+    money: int = 0
+    """Sum of totals in ten-thousandths."""
+    bound: int = 0
+    """Rows with a DBTimeStamp below this were readable when the batch was read."""
+    range_from: Mark = Mark()
+    """`range`: what was read lies above this mark ..."""
+    range_to: Mark = Mark()
+    """... and up to this one."""
+    position: Position = Position()
+    """Where the next export resumes once this batch is published."""
+    before_baseline: int = 0
+    """Changed tickets older than the baseline that were left alone."""
+    replaces: int | None = None
+    """Sequence of the rejected batch whose range this one exports again."""
+
+    @property
+    def name(self) -> str:
+        """`000412-9f2c51d07ab3`."""
+        return batch_name(self.sequence, self.batch_id)
+
+    @property
+    def path(self) -> str:
+        """How people name the batch: `S1/orders/000412-9f2c51d07ab3`."""
+        return f"{self.store}/{self.stream}/{self.name}"
+
+    def file(self, role: str) -> BatchFile:
+        """The file with that role; `BatchAltered` if the manifest lists none."""
+        for entry in self.files:
+            if entry.role == role:
+                return entry
+        raise BatchAltered(
+            f"The manifest of {self.path} lists no file `{role}`. Retrying cannot clear this.",
+            next_step="have the batch exported again by the store",
+            batch=self.path,
+        )
+
+
+class Reason(BaseModel):
+    """Why a document (or a whole batch) was not accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    document: str | None = None
+    rule: str
+    message: str
+    fix: str = ""
+
+
+class Acknowledgement(Record):
+    """The hub's answer to a batch, written after its transaction committed."""
+
+    store: str
+    stream: str
+    sequence: int
+    batch_id: str
+    state: Literal["accepted", "rejected"]
+    accepted: int = 0
+    quarantined: int = 0
+    seen_before: int = 0
+    reasons: tuple[Reason, ...] = ()
+    acknowledged_utc: str
+
+
+class Head(Record):
+    """Where the publisher of a stream stands. The greater of head and newest manifest counts."""
+
+    store: str
+    stream: str
+    sequence: int
+    batch_id: str
+    position: Position = Position()
+    checked_utc: str = ""
+    """When the publisher last looked, also if there was nothing to publish."""
+
+
+def batch_name(sequence: int, batch_id: str) -> str:
+    """The common part of the names of a batch's files."""
+    return f"{sequence:06d}-{batch_id}"
+
+
+def parse_batch_name(name: str) -> tuple[int, str] | None:
+    """(sequence, batch id) of a manifest's or acknowledgement's file name; None for any other file."""
+    for suffix in (MANIFEST_SUFFIX, ACK_SUFFIX):
+        if name.endswith(suffix):
+            found = _BATCH_NAME.match(name.removesuffix(suffix))
+            return (int(found["sequence"]), found["batch_id"]) if found else None
+    return None

@@ -1,0 +1,1 @@
+"""WHERE it runs: the command line, the sample stores, the demo, prefect.yaml."""

@@ -1,0 +1,1 @@
+"""WHEN and in what order: what an operator sees and starts."""

@@ -1,0 +1,1 @@
+"""HOW data is read, written and remembered. Only `tasks.steps` knows Prefect."""

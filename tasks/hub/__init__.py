@@ -1,0 +1,1 @@
+"""The master hub's database: orders, ledger, quarantine, reconciliation. Never imports RMS or the exchange."""

@@ -1,0 +1,315 @@
+"""The settings of an installation: `tillbridge.toml` plus the environment for secrets.
+
+Nothing is read at import. A wrong value is named with its place in the file. `${NAME}` inside a text
+value is replaced from the environment, so that no secret has to stand in the file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from data_contracts.errors import ConfigurationError
+
+CONFIG_VARIABLE = "TILLBRIDGE_CONFIG"
+DEFAULT_FILE = "tillbridge.toml"
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"`{name}` is not a time zone; use a name such as Europe/London") from error
+    return name
+
+
+def _code(name: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,20}", name) is None:
+        raise ValueError("a code has 1 to 20 letters, digits, `-` or `_`")
+    return name
+
+
+Code = Annotated[str, AfterValidator(_code)]
+"""A store or warehouse code: it becomes a folder's name."""
+
+
+class Section(BaseModel):
+    """A frozen table of the file; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HubSettings(Section):
+    """[hub]: the master hub's database and how tickets are booked in it."""
+
+    url: SecretStr = SecretStr("sqlite:///hub.db")
+    """SQLAlchemy URL: `sqlite:///hub.db` or `postgresql+psycopg://user:${HUB_PASSWORD}@host/db`."""
+    company: str = "main"
+    """Company that owns stock and orders; part of the channel-warehouse key."""
+    default_warehouse: Code = "MAIN"
+    """Warehouse that tickets are deducted from where no mapping names another."""
+    walk_in_email: str = "RMSWalkinCustomer@Sellercloud.com"
+    """The generic customer that owns every ticket."""
+    walk_in_name: str = "Walk In Customer"
+    """The generic customer's name."""
+    tolerance_per_line: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]{1,4}$")] = "0.01"
+    """Difference between a ticket's total and its lines taken as rounding, in money per line."""
+    skus_ignore_case: bool = True
+    """Whether SKUs compare without regard to case."""
+
+
+class ExchangeSettings(Section):
+    """[exchange]: the folder through which stores and hub talk."""
+
+    url: SecretStr = SecretStr("exchange")
+    """A folder, or `sftp://user@host/folder` once the SFTP driver is there."""
+    inbox: Path = Path("inbox")
+    """Where the hub keeps fetched batches until they are imported; local, may be deleted at rest."""
+
+
+class WarehouseSettings(Section):
+    """[warehouses.CODE]: a place that holds stock."""
+
+    name: str = ""
+    """Name for people; the code where empty."""
+    sellable: bool = True
+    """Whether its stock counts as available."""
+
+
+class ChannelWarehouse(Section):
+    """[[channel_warehouses]]: company and channel (and store) -> warehouse."""
+
+    company: str = "main"
+    """Company of the mapping."""
+    channel: str = "RMS"
+    """Channel of the mapping."""
+    store: Code | None = None
+    """Store of the mapping; none means every store of the channel."""
+    warehouse: Code
+    """Warehouse to deduct from."""
+
+
+class CodeSettings(Section):
+    """[stores.CODE.codes]: RMS codes whose meaning is not certain in every build."""
+
+    recall_fresh: int = 0
+    """RecallType of a ticket that was not recalled."""
+    recall_return: int = 1
+    """RecallType of a ticket recalled for a return."""
+    recall_void: int = 3
+    """RecallType of a void."""
+    recall_order: int = 4
+    """RecallType of an order picked up."""
+    home_order_types: tuple[int, ...] = (2, 3)
+    """Order types that stay in the store: work orders and quotes."""
+    without_stock_item_types: tuple[int, ...] = (7, 9)
+    """Item types that move no stock: non-inventory and vouchers."""
+
+
+class StoreSettings(Section):
+    """[stores.CODE]: one shop."""
+
+    rms_url: SecretStr | None = None
+    """SQLAlchemy URL of the store's RMS database; needed only where the store's flows run."""
+    store_id: int | None = None
+    """RMS StoreID to read; none takes the only one in the database."""
+    time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    """The store's zone: RMS keeps local times without one."""
+    business_date: Literal["calendar", "day_start", "z_batch"] = "calendar"
+    """What decides a ticket's business date: local date, local date after `day_start`, or the opening of its Z batch."""
+    day_start: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "00:00"
+    """Local time at which a business day begins, for `day_start`."""
+    prices_include_tax: bool | None = None
+    """Whether item prices include tax (VAT); none asks RMS's Configuration.TaxSystem."""
+    vat_tax_systems: tuple[int, ...] = (1,)
+    """Values of Configuration.TaxSystem that mean VAT."""
+    warehouse: Code | None = None
+    """Short form of a [[channel_warehouses]] entry for this store."""
+    returns_warehouse: Code | None = None
+    """Where goods that come back go; none takes the store's own warehouse."""
+    number_lookback: int = Field(default=5_000, ge=0)
+    """How far below the highest ticket number an ordinary export still looks."""
+    settle_minutes: int = Field(default=10, ge=0)
+    """How long a ticket that RMS has not finished writing may wait."""
+    codes: CodeSettings = CodeSettings()
+    """RMS code tables."""
+
+
+class Settings(Section):
+    """All of `tillbridge.toml`, with paths made absolute."""
+
+    hub: HubSettings = HubSettings()
+    exchange: ExchangeSettings = ExchangeSettings()
+    warehouses: dict[Code, WarehouseSettings] = {}
+    channel_warehouses: tuple[ChannelWarehouse, ...] = ()
+    stores: dict[Code, StoreSettings] = {}
+    folder: Path = Path()
+    """Folder of the file; relative paths start here. Not a key of the file."""
+
+    def store(self, code: str) -> StoreSettings:
+        """The store with that code; `ConfigurationError` names the known ones."""
+        found = self.stores.get(code)
+        if found is None:
+            known = ", ".join(sorted(self.stores)) or "none"
+            raise ConfigurationError(
+                f"Store `{code}` is not configured; known stores: {known}.",
+                next_step=f"add [stores.{code}] to tillbridge.toml or name another store",
+                store=code,
+            )
+        return found
+
+    def rms_url(self, code: str) -> str:
+        """URL of the store's RMS database; `ConfigurationError` if there is none."""
+        url = self.store(code).rms_url
+        if url is None:
+            raise ConfigurationError(
+                f"Store `{code}` has no RMS database configured here.",
+                next_step=f"set rms_url in [stores.{code}] of tillbridge.toml, or run this at the store",
+                store=code,
+            )
+        return self.database_url(url)
+
+    @property
+    def hub_url(self) -> str:
+        """URL of the hub's database."""
+        return self.database_url(self.hub.url)
+
+    @property
+    def exchange_url(self) -> str:
+        """The exchange: an absolute folder or a URL with a host."""
+        url = self.exchange.url.get_secret_value()
+        return url if urlsplit(url).scheme in ("sftp", "ftps", "ftp") else str((self.folder / url).resolve())
+
+    @property
+    def inbox(self) -> Path:
+        """Local folder of fetched batches."""
+        return (self.folder / self.exchange.inbox).resolve()
+
+    def database_url(self, url: SecretStr) -> str:
+        """The URL with an SQLite file's path made absolute."""
+        text = url.get_secret_value()
+        for prefix in ("sqlite:///", "sqlite+pysqlite:///"):
+            if text.startswith(prefix) and ":memory:" not in text:
+                return prefix + str((self.folder / text.removeprefix(prefix)).resolve())
+        return text
+
+    def mappings(self) -> tuple[ChannelWarehouse, ...]:
+        """All channel-warehouse entries, a store's short form among them."""
+        short = tuple(
+            ChannelWarehouse(company=self.hub.company, store=code, warehouse=store.warehouse)
+            for code, store in self.stores.items()
+            if store.warehouse is not None
+        )
+        return self.channel_warehouses + short
+
+
+def load_settings(path: str | Path | None = None) -> Settings:
+    """Read the settings file: `path`, else $TILLBRIDGE_CONFIG, else `tillbridge.toml` here.
+
+    Raises `ConfigurationError` that names file, line and key of what is wrong; never a value.
+    """
+    file = Path(path or os.environ.get(CONFIG_VARIABLE) or DEFAULT_FILE)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"The settings file {file} cannot be read: {error.strerror}.",
+            next_step="write one with `tillbridge init`, or name it with --config or $TILLBRIDGE_CONFIG",
+            file=str(file),
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"The settings file {file} is not UTF-8.", next_step="save it as UTF-8", file=str(file)
+        ) from error
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(
+            f"The settings file {file} is not valid TOML: {error}.", next_step="mend that line", file=str(file)
+        ) from error
+    raw.pop("folder", None) if "folder" not in raw else _refuse(file, text, ("folder",), "is not a setting")
+    filled = _fill(raw, file, text, ())
+    try:
+        settings = Settings.model_validate({**filled, "folder": file.resolve().parent})
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = tuple(str(part) for part in first["loc"] if part != "[key]")
+        reason = "is not a setting" if first["type"] == "extra_forbidden" else first["msg"]
+        raise _wrong(file, text, place, reason) from error
+    _check_references(settings, file, text)
+    return settings
+
+
+def _check_references(settings: Settings, file: Path, text: str) -> None:
+    known = {settings.hub.default_warehouse, *settings.warehouses}
+    for code, store in settings.stores.items():
+        for key in ("warehouse", "returns_warehouse"):
+            named = getattr(store, key)
+            if named is not None and named not in known:
+                raise _wrong(file, text, ("stores", code, key), f"names the unknown warehouse `{named}`")
+    for entry in settings.channel_warehouses:
+        if entry.warehouse not in known:
+            raise _wrong(
+                file, text, ("channel_warehouses", "warehouse"), f"names the unknown warehouse `{entry.warehouse}`"
+            )
+        if entry.store is not None and entry.store not in settings.stores:
+            raise _wrong(file, text, ("channel_warehouses", "store"), f"names the unknown store `{entry.store}`")
+
+
+def _fill(value: Any, file: Path, text: str, place: tuple[str, ...]) -> Any:
+    """Replace `${NAME}` from the environment, all the way down."""
+    if isinstance(value, dict):
+        return {key: _fill(inner, file, text, (*place, key)) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_fill(inner, file, text, place) for inner in value]
+    if not isinstance(value, str):
+        return value
+
+    def replace(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in os.environ:
+            raise _wrong(file, text, place, f"needs the environment variable {name}, which is not set")
+        return os.environ[name]
+
+    return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", replace, value)
+
+
+def _refuse(file: Path, text: str, place: tuple[str, ...], reason: str) -> None:
+    raise _wrong(file, text, place, reason)
+
+
+def _wrong(file: Path, text: str, place: tuple[str, ...], reason: str) -> ConfigurationError:
+    line = _line_of(text, place)
+    where = f"{file}, line {line}" if line else str(file)
+    return ConfigurationError(
+        f"{where}: `{'.'.join(place)}` {reason}.",
+        next_step="correct it; README.md, section Configuration, lists every setting",
+        file=str(file),
+        key=".".join(place),
+    )
+
+
+def _line_of(text: str, place: tuple[str, ...]) -> int:
+    """Line on which a key (or the deepest table around it) stands; 0 if not found."""
+    table: tuple[str, ...] = ()
+    best, depth = 0, 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if found := re.match(r"\[\[?\s*([^\]]+?)\s*\]\]?", stripped):
+            table = tuple(part.strip().strip("\"'") for part in found[1].split("."))
+            here = table
+        elif found := re.match(r"([A-Za-z0-9_.\"'-]+)\s*=", stripped):
+            here = (*table, *(part.strip("\"'") for part in found[1].split(".")))
+        else:
+            continue
+        wanted = tuple(part for part in place if not part.isdigit())
+        if here == wanted[: len(here)] and len(here) > depth:
+            best, depth = number, len(here)
+    return best
