@@ -1,1 +1,1 @@
-"""WHAT the data must be: documents, identity, money, life cycles, contracts and errors. No I/O, no Prefect."""
+"""WHAT the data must be: documents, identity, money, contracts and errors. No I/O, no Prefect."""

@@ -23,9 +23,7 @@ def ticket_revisions(
     ten-thousandths); `key` names the column that tells tickets apart within them. The order of rows
     does not matter: lines and tenders are taken in the order of their RMS id.
     """
-    line_texts = _texts(
-        lines, key, "L", ("entry_id", "item_id", "quantity", "unit_price", "tax")
-    )
+    line_texts = _texts(lines, key, "L", ("entry_id", "item_id", "quantity", "unit_price", "tax"))
     tender_texts = _texts(tenders, key, "T", ("entry_id", "tender_id", "amount"))
     hashes = [
         _digest(

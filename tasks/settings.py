@@ -123,7 +123,7 @@ class StoreSettings(Section):
     time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
     """The store's zone: RMS keeps local times without one."""
     business_date: Literal["calendar", "day_start", "z_batch"] = "calendar"
-    """What decides a ticket's business date: local date, local date after `day_start`, or the opening of its Z batch."""
+    """Decides the business date: local date, local date since `day_start`, or the Z batch opening."""
     day_start: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "00:00"
     """Local time at which a business day begins, for `day_start`."""
     prices_include_tax: bool | None = None
@@ -232,7 +232,9 @@ def load_settings(path: str | Path | None = None) -> Settings:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(
-            f"The settings file {file} is not valid TOML: {error}.", next_step="mend that line", file=str(file)
+            f"The settings file {file} is not valid TOML: {error}.",
+            next_step="mend that line",
+            file=str(file),
         ) from error
     raw.pop("folder", None) if "folder" not in raw else _refuse(file, text, ("folder",), "is not a setting")
     filled = _fill(raw, file, text, ())
@@ -257,10 +259,15 @@ def _check_references(settings: Settings, file: Path, text: str) -> None:
     for entry in settings.channel_warehouses:
         if entry.warehouse not in known:
             raise _wrong(
-                file, text, ("channel_warehouses", "warehouse"), f"names the unknown warehouse `{entry.warehouse}`"
+                file,
+                text,
+                ("channel_warehouses", "warehouse"),
+                f"names the unknown warehouse `{entry.warehouse}`",
             )
         if entry.store is not None and entry.store not in settings.stores:
-            raise _wrong(file, text, ("channel_warehouses", "store"), f"names the unknown store `{entry.store}`")
+            raise _wrong(
+                file, text, ("channel_warehouses", "store"), f"names the unknown store `{entry.store}`"
+            )
 
 
 def _fill(value: Any, file: Path, text: str, place: tuple[str, ...]) -> Any:

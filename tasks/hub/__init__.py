@@ -1,1 +1,1 @@
-"""The master hub's database: orders, ledger, quarantine, reconciliation. Never imports RMS or the exchange."""
+"""The hub's database: orders, stock ledger, quarantine and reconcile. Never reads a store's database."""

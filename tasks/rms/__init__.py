@@ -1,1 +1,1 @@
-"""The store's own database (Microsoft Dynamics RMS, Store Operations). Never imports the exchange or the hub."""
+"""The store's own database (Dynamics RMS, Store Operations). Never imports the exchange or the hub."""

@@ -1,0 +1,53 @@
+# `make demo` and `make test` need nothing but Python 3.11+, venv, git and make.
+PYTHON ?= python3
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+READY := $(VENV)/.ready
+
+.PHONY: help demo ui test test-slow bench lint format lock clean setup
+
+help: ## Show what there is to make
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## Virtual environment from requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip check
+	@touch $(READY)
+
+demo: $(READY) ## The whole story on this machine, in about two minutes
+	$(BIN)/python -m deployments.demo
+
+ui: $(READY) ## Open the history of the demo's flows
+	$(BIN)/python -m deployments.demo ui
+
+test: $(READY) ## All tests but the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY) ## The slow tests
+	$(BIN)/python -m pytest -m slow
+
+bench: $(READY) ## The full trip on 200,000 lines, stage by stage
+	$(BIN)/python -m tests.bench
+
+lint: $(READY) ## Style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## Lay out the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## Renew requirements.lock (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --strip-extras --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.lock
+
+clean: ## Remove what make made
+	rm -rf $(VENV) .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

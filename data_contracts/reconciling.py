@@ -1,0 +1,179 @@
+"""Compares a store's statement with the hub: figures per day, and numbers as ranges. Pure functions.
+
+All amounts are ten-thousandths. A number range has both ends included.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Control totals of some tickets."""
+
+    tickets: int = 0
+    lines: int = 0
+    units: int = 0
+    tax: int = 0
+    total: int = 0
+
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(
+            self.tickets + other.tickets,
+            self.lines + other.lines,
+            self.units + other.units,
+            self.tax + other.tax,
+            self.total + other.total,
+        )
+
+    def __neg__(self) -> Figures:
+        return Figures(-self.tickets, -self.lines, -self.units, -self.tax, -self.total)
+
+    def __sub__(self, other: Figures) -> Figures:
+        return self + -other
+
+    def __bool__(self) -> bool:
+        return any((self.tickets, self.lines, self.units, self.tax, self.total))
+
+
+@dataclass(frozen=True)
+class TenderDifference:
+    """A tender of which store and hub show different sums on one day."""
+
+    tender_code: str
+    store: int
+    hub: int
+
+
+@dataclass(frozen=True)
+class Day:
+    """One business date and Z batch: what the store says and what the hub has, by state."""
+
+    business_date: str
+    z_batch: int
+    store: Figures
+    accepted: Figures = Figures()
+    quarantined: Figures = Figures()
+    pending: Figures = Figures()
+    discarded: Figures = Figures()
+    tenders: tuple[TenderDifference, ...] = ()
+
+    @property
+    def difference(self) -> Figures:
+        """What the store has beyond the hub, whatever its state there."""
+        return self.store - self.accepted - self.quarantined - self.pending - self.discarded
+
+    @property
+    def agrees(self) -> bool:
+        """Whether figures and tenders are the same on both sides."""
+        return not self.difference and not self.tenders
+
+
+@dataclass(frozen=True)
+class OpenDocument:
+    """A ticket that is explained: it is in the hub, but not booked."""
+
+    document: str
+    state: str
+    rule: str
+    message: str
+    business_date: str | None
+    units: int
+    total: int
+
+
+@dataclass(frozen=True)
+class NumberRange:
+    """Ticket numbers of one epoch, both ends included."""
+
+    epoch: int
+    first: int
+    last: int
+
+    @property
+    def count(self) -> int:
+        """How many numbers."""
+        return self.last - self.first + 1
+
+    def __str__(self) -> str:
+        return f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"
+
+
+@dataclass(frozen=True)
+class ReconcileReport:
+    """What a statement and the hub say of one store."""
+
+    store: str
+    statement: str
+    """Path of the statement's batch."""
+    bound: int
+    created_utc: str
+    days: tuple[Day, ...] = ()
+    missing: tuple[NumberRange, ...] = ()
+    """Tickets that the store has and the hub does not."""
+    extra: tuple[NumberRange, ...] = ()
+    """Tickets that the hub has and the store does not."""
+    waiting: tuple[NumberRange, ...] = ()
+    """Tickets that RMS is still writing: explained."""
+    newer: int = 0
+    """Tickets in the hub that are newer than the statement: left out of the comparison."""
+    open: tuple[OpenDocument, ...] = ()
+    broken_proofs: tuple[str, ...] = ()
+    """What does not add up inside the hub itself."""
+
+    @property
+    def unexplained(self) -> int:
+        """Missing and extra tickets, days that differ for another reason, and broken proofs."""
+        numbers = sum(numbers.count for numbers in (*self.missing, *self.extra))
+        return numbers + len(self.unexplained_days) + len(self.broken_proofs)
+
+    @property
+    def unexplained_days(self) -> tuple[Day, ...]:
+        """Days that differ although no missing or extra ticket can be the reason."""
+        named = bool(self.missing or self.extra)
+        return tuple(day for day in self.days if not day.agrees and not (named and day.difference.tickets))
+
+    @property
+    def unexplained_money(self) -> int:
+        """Differences in totals, each counted as positive."""
+        return sum(abs(day.difference.total) for day in self.days)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every ticket, cent and unit is explained."""
+        return not self.unexplained and not self.unexplained_money
+
+
+def missing_numbers(present: Iterable[Range], numbers: Sequence[int]) -> list[Range]:
+    """The parts of `present` that are not in the sorted `numbers`, as ranges in their order."""
+    missing: list[Range] = []
+    for first, last in sorted(present):
+        expected = first
+        for number in numbers[bisect_left(numbers, first) : bisect_right(numbers, last)]:
+            if number > expected:
+                missing.append((expected, number - 1))
+            expected = number + 1
+        if expected <= last:
+            missing.append((expected, last))
+    return missing
+
+
+def extra_numbers(known: Iterable[Range], numbers: Iterable[int]) -> list[Range]:
+    """Those of the sorted `numbers` that lie in no range of `known`, as ranges."""
+    ranges = sorted(known)
+    starts = [first for first, _ in ranges]
+    extra: list[Range] = []
+    for number in numbers:
+        at = bisect_right(starts, number) - 1
+        if at >= 0 and number <= ranges[at][1]:
+            continue
+        if extra and extra[-1][1] == number - 1:
+            extra[-1] = (extra[-1][0], number)
+        else:
+            extra.append((number, number))
+    return extra

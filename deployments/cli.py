@@ -1,0 +1,468 @@
+"""`tillbridge`: every use case by hand, without Prefect.
+
+Exit status: 0 all is well; 1 something needs a person (unexplained differences, a failed check); 2 wrong
+usage; 3 an error that trying again cannot clear; 4 an error that trying again may clear.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from data_contracts.amounts import show_money, show_units
+from data_contracts.errors import TillbridgeError
+from deployments.output import show_json, show_table
+from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
+
+EXIT_ATTENTION = 1
+EXIT_FINAL = 3
+EXIT_TRANSIENT = 4
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for scripts.")
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Read and report, change nothing.")
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
+    epilog="A first look: `tillbridge init`, `tillbridge check`, `tillbridge migrate`, then per store "
+    "`tillbridge baseline STORE`, and from then on export, import and reconcile.",
+)
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar=CONFIG_VARIABLE,
+    help="Settings file; otherwise $TILLBRIDGE_CONFIG, otherwise ./tillbridge.toml.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log each batch as it moves.")
+@click.version_option(package_name="tillbridge")
+@click.pass_context
+def cli(context: click.Context, config: Path | None, verbose: bool) -> None:
+    """Keep RMS tills and the order hub in step: nothing lost, nothing doubled, all explained."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    context.obj = config
+
+
+def _settings(context: click.Context) -> Settings:
+    return load_settings(context.obj)
+
+
+# -- setting up -------------------------------------------------------------------------------------
+@cli.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("tillbridge.toml"))
+def init(file: Path) -> None:
+    """Write an example settings file, every key explained, to FILE."""
+    example = Path(__file__).with_name("tillbridge.example.toml").read_text(encoding="utf-8")
+    try:
+        with file.open("x", encoding="utf-8") as target:
+            target.write(example)
+    except FileExistsError:
+        raise click.ClickException(f"{file} exists already; it was left as it is.") from None
+    click.echo(f"Wrote {file}. Edit it, then run `tillbridge check`.")
+
+
+@cli.command()
+@_JSON
+@click.pass_context
+def check(context: click.Context, as_json: bool) -> None:
+    """Test every setting and connection, and say what to do about each fault."""
+    from tasks.use_cases.checking import check_installation
+
+    results = check_installation(_settings(context))
+    if as_json:
+        show_json(results)
+    else:
+        show_table(
+            ("", "what", "result"),
+            [
+                ("ok" if r.ok else "FAULT", r.subject, r.detail if r.ok else f"{r.detail} {r.fix}")
+                for r in results
+            ],
+        )
+    if not all(r.ok for r in results):
+        context.exit(EXIT_ATTENTION)
+
+
+@cli.command()
+@click.pass_context
+def migrate(context: click.Context) -> None:
+    """Create the hub's tables and views, or bring them up to this version."""
+    from tasks.hub.database import migrate as run
+    from tasks.hub.database import open_hub
+    from tasks.hub.registry import configure
+
+    settings = _settings(context)
+    version = run(settings.hub_url)
+    with open_hub(settings.hub_url) as hub:
+        configure(hub, settings)
+    click.echo(f"The hub's schema is at version {version}.")
+
+
+@cli.command("import-catalog")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_context
+def import_catalog(context: click.Context, file: Path) -> None:
+    """Load products into the hub from a CSV FILE: sku,name,upc,price,item_type,active.
+
+    Tickets that waited in quarantine for one of these products are booked right after.
+    """
+    from tasks.use_cases.catalog import import_catalog as run
+
+    report = run(_settings(context), file)
+    click.echo(
+        f"{report.products} products are in the catalogue file; "
+        f"{report.cleared} tickets left the quarantine because of it."
+    )
+
+
+# -- at the store -----------------------------------------------------------------------------------
+@cli.command()
+@click.argument("store")
+@click.option(
+    "--stock-from-rms", is_flag=True, help="Take the store's quantities on hand as the hub's opening stock."
+)
+@_JSON
+@click.pass_context
+def baseline(context: click.Context, store: str, stock_from_rms: bool, as_json: bool) -> None:
+    """Fix STORE's start mark: what is rung from here on travels to the hub."""
+    from tasks.use_cases.baselining import baseline_store
+
+    report = baseline_store(_settings(context), store, stock_from_rms=stock_from_rms)
+    if as_json:
+        show_json(report)
+        return
+    click.echo(
+        f"{store} is baselined after ticket {report.start.ticket_number} "
+        f"({report.history_tickets} tickets are history); opening stock of {report.items} items, "
+        f"{show_units(report.units)} units, is published in {report.batch}."
+    )
+
+
+@cli.command()
+@click.argument("stores", nargs=-1)
+@click.option("--sweep", is_flag=True, help="Also look for old ticket numbers that arrived late.")
+@_DRY_RUN
+@_JSON
+@click.pass_context
+def export(context: click.Context, stores: Sequence[str], sweep: bool, dry_run: bool, as_json: bool) -> None:
+    """Publish what STORES (default: all) have rung since their newest batch."""
+    from tasks.use_cases.exporting import export_orders
+
+    settings = _settings(context)
+    reports = {}
+    with _progress(stores or sorted(settings.stores), "exporting", as_json) as steps:
+        for code in steps:
+            reports[code] = export_orders(settings, code, sweep=sweep, dry_run=dry_run)
+    if as_json:
+        show_json(reports)
+        return
+    show_table(
+        ("store", "batches", "tickets", "lines", "units", "money", "waiting"),
+        [
+            (
+                code,
+                len(r.batches),
+                r.tickets,
+                r.lines,
+                show_units(r.units),
+                show_money(r.money),
+                r.waiting,
+            )
+            for code, r in reports.items()
+        ],
+    )
+    if dry_run:
+        click.echo("Dry run: nothing was published.")
+
+
+@cli.command()
+@click.argument("stores", nargs=-1)
+@click.option(
+    "--days", type=click.IntRange(1, 3660), default=35, show_default=True, help="Business days back."
+)
+@_DRY_RUN
+@_JSON
+@click.pass_context
+def statement(context: click.Context, stores: Sequence[str], days: int, dry_run: bool, as_json: bool) -> None:
+    """Publish control totals of STORES (default: all), for the hub to compare with."""
+    from tasks.use_cases.stating import publish_statement
+
+    settings = _settings(context)
+    reports = {
+        code: publish_statement(settings, code, days=days, dry_run=dry_run)
+        for code in (stores or sorted(settings.stores))
+    }
+    if as_json:
+        show_json(reports)
+        return
+    show_table(
+        ("store", "from", "to", "tickets", "units", "money", "absent", "waiting"),
+        [
+            (
+                code,
+                r.first_date,
+                r.last_date,
+                r.tickets,
+                show_units(r.units),
+                show_money(r.money),
+                r.absent,
+                r.waiting,
+            )
+            for code, r in reports.items()
+        ],
+    )
+
+
+# -- at the hub -------------------------------------------------------------------------------------
+@cli.command("import")
+@click.argument("stores", nargs=-1)
+@_DRY_RUN
+@_JSON
+@click.pass_context
+def import_(context: click.Context, stores: Sequence[str], dry_run: bool, as_json: bool) -> None:
+    """Fetch, validate and import the waiting batches of STORES (default: all)."""
+    from tasks.use_cases.importing import import_waiting
+
+    with _progress([""], "importing", as_json) as steps:
+        for _ in steps:
+            summary = import_waiting(_settings(context), stores, dry_run=dry_run)
+    if as_json:
+        show_json(summary)
+    else:
+        shown = summary.checked if dry_run else summary.batches
+        if not shown and not summary.failures:
+            click.echo("Nothing waits.")
+        if shown:
+            show_table(
+                ("batch", "state", "documents", "accepted", "quarantined", "pending", "seen"),
+                [
+                    (b.path, b.state, b.documents, b.accepted, b.quarantined, b.pending, b.seen_before)
+                    for b in shown
+                ],
+            )
+        for store, text in summary.failures.items():
+            click.echo(f"{store} stopped: {text}", err=True)
+        if dry_run:
+            click.echo("Dry run: nothing was imported.")
+    if summary.failures:
+        context.exit(EXIT_ATTENTION)
+
+
+@cli.command()
+@click.argument("stores", nargs=-1)
+@_JSON
+@click.pass_context
+def reconcile(context: click.Context, stores: Sequence[str], as_json: bool) -> None:
+    """Compare the hub with the newest statements of STORES (default: all).
+
+    Ends with exit status 1 when anything is unexplained, and names it.
+    """
+    from tasks.use_cases.reconciling import reconcile_stores
+
+    result = reconcile_stores(_settings(context), stores)
+    if as_json:
+        show_json(result)
+    else:
+        from deployments.reports import show_reconciliation
+
+        show_reconciliation(result)
+    if result.unexplained:
+        context.exit(EXIT_ATTENTION)
+
+
+@cli.command()
+@_JSON
+@click.pass_context
+def quarantine(context: click.Context, as_json: bool) -> None:
+    """List the documents that need a person, or wait for another document."""
+    from tasks.hub.database import open_hub
+    from tasks.hub.quarantine import open_entries
+
+    with open_hub(_settings(context).hub_url) as hub:
+        entries = open_entries(hub)
+    if as_json:
+        show_json(entries)
+        return
+    if not entries:
+        click.echo("The quarantine is empty.")
+    for entry in entries:
+        click.echo(
+            f"{entry.document}  {show_units(entry.units)} units, {show_money(entry.total)}, "
+            f"since {entry.first_seen_utc[:16]}\n  {entry.message}\n  What to do: {entry.fix}"
+        )
+
+
+@cli.command()
+@_JSON
+@click.pass_context
+def status(context: click.Context, as_json: bool) -> None:
+    """Show where each store stands: last ticket, last batch, what waits, what needs a person."""
+    from tasks.use_cases.standing import show_standing
+
+    standing = show_standing(_settings(context))
+    if as_json:
+        show_json(standing)
+        return
+    show_table(
+        ("store", "last ticket", "looked at RMS", "last import", "batches waiting", "quarantined", "pending"),
+        [
+            (
+                s.hub.store,
+                _minute(s.hub.last_ticket_utc),
+                _minute(s.last_looked_utc),
+                _minute(s.hub.last_import_utc),
+                s.batches_waiting,
+                s.hub.quarantined,
+                s.hub.pending,
+            )
+            for s in standing.stores
+        ],
+    )
+    click.echo(standing.sentence)
+
+
+def _minute(utc: str | None) -> str:
+    """A UTC time for people: `2026-11-23 08:15`."""
+    return utc[:16].replace("T", " ") if utc else "never"
+
+
+# -- sample stores ----------------------------------------------------------------------------------
+@cli.group()
+def sample() -> None:
+    """Build a sample RMS store from real tickets, and ring new ones in it."""
+
+
+@sample.command()
+@click.argument("store")
+@click.option(
+    "--tickets",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The full Online Retail CSV (.csv or .csv.xz) instead of the slice that comes along.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same store.")
+@click.option("--store-id", type=int, default=1, show_default=True, help="RMS StoreID of the store.")
+@click.option("--share", default="1/1", show_default=True, help="Which part of the invoices, as 2/5.")
+@click.option("--sales-tax", is_flag=True, help="Tax on top of prices instead of VAT inside.")
+@click.option("--history", type=click.IntRange(0), default=200, show_default=True, help="Older tickets.")
+@click.option(
+    "--catalog", type=click.Path(dir_okay=False, path_type=Path), help="Also write the products to this CSV."
+)
+@click.pass_context
+def build(
+    context: click.Context,
+    store: str,
+    tickets: Path | None,
+    seed: int,
+    store_id: int,
+    share: str,
+    sales_tax: bool,
+    history: int,
+    catalog: Path | None,
+) -> None:
+    """Build the RMS database of STORE at its rms_url: only where it is empty or a sample store."""
+    from deployments.sample_store.build import UK_VAT, build_store
+    from deployments.sample_store.catalog import write_catalog
+    from deployments.sample_store.ring import VAT
+    from deployments.sample_store.store import SampleStore
+    from deployments.sample_store.tickets import SLICE, read_invoices, split_invoices
+
+    part, of = _share(share)
+    url = _settings(context).rms_url(store)
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    invoices = read_invoices(tickets or SLICE)
+    report = build_store(
+        url,
+        store_id=store_id,
+        invoices=split_invoices(invoices, of, seed)[part - 1],
+        all_invoices=invoices,
+        seed=seed,
+        tax_system=0 if sales_tax else VAT,
+        tax_basis_points=625 if sales_tax else UK_VAT,
+    )
+    if history:
+        with SampleStore.open(url) as shop:
+            shop.write_history(history)
+    click.echo(
+        f"Built {store}: {report.items:,} items, {history:,} older tickets, "
+        f"{report.script:,} tickets ready to be rung by `tillbridge sample till {store}`."
+    )
+    if catalog is not None:
+        click.echo(f"Wrote {write_catalog(catalog, invoices):,} products to {catalog}.")
+
+
+@sample.command()
+@click.argument("store")
+@click.option("--per-minute", type=click.FloatRange(0.1, 6000), default=60.0, show_default=True, help="Rate.")
+@click.option("--tickets", type=click.IntRange(1), help="Stop after so many; otherwise at Ctrl-C.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same tickets.")
+@click.pass_context
+def till(context: click.Context, store: str, per_minute: float, tickets: int | None, seed: int) -> None:
+    """Keep ringing tickets in STORE's sample database, as of now."""
+    from deployments.sample_store.till import run_till
+
+    settings = _settings(context)
+    interrupted = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    try:
+        rung = run_till(
+            settings.rms_url(store),
+            rate_per_minute=per_minute,
+            seed=seed,
+            stop=interrupted.is_set,
+            max_tickets=tickets,
+            time_zone=settings.store(store).time_zone,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    click.echo(
+        f"Rang {rung.total():,} tickets: "
+        + ", ".join(f"{count} {kind}" for kind, count in sorted(rung.items()))
+        + "."
+    )
+
+
+def _share(text: str) -> tuple[int, int]:
+    try:
+        part, of = (int(piece) for piece in text.split("/"))
+    except ValueError:
+        part, of = 0, 0
+    if not 1 <= part <= of:
+        raise click.BadParameter("write it as 2/5: the second of five parts", param_hint="--share")
+    return part, of
+
+
+def _progress(items: Sequence[str], label: str, quiet: bool) -> Any:
+    """A progress bar on stderr, so that standard output stays clean."""
+    return click.progressbar(
+        items,
+        label=label,
+        file=sys.stderr,
+        hidden=quiet or not sys.stderr.isatty(),
+        item_show_func=lambda item: item or "",
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; errors become one sentence and an exit status."""
+    try:
+        cli.main(args=list(arguments) if arguments is not None else None, prog_name="tillbridge")
+    except TillbridgeError as error:
+        click.echo(f"Error: {error.message}", err=True)
+        if error.next_step:
+            click.echo(f"Next: {error.next_step}", err=True)
+        sys.exit(EXIT_TRANSIENT if error.transient else EXIT_FINAL)
+
+
+if __name__ == "__main__":
+    main()

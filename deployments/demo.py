@@ -1,0 +1,378 @@
+"""`make demo`: the whole story on one machine, told to a shop owner, with the real flows.
+
+Builds two sample shops from real tickets under `.demo/`, baselines them, rings several business days,
+runs the Prefect flows in this process against a Prefect server of its own, and ends with a
+reconciliation. A second run starts fresh, also after a killed one. `make ui` opens the history.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from data_contracts.amounts import show_money, show_units
+from data_contracts.errors import ConfigurationError, TillbridgeError
+from deployments.output import show_table
+from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
+
+if TYPE_CHECKING:
+    from deployments.sample_store.store import Rung, SampleStore
+    from deployments.sample_store.tickets import Invoice
+    from tasks.use_cases.exporting import ExportReport
+    from tasks.use_cases.importing import ImportSummary
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".demo"
+MARK = HOME / ".made-by-tillbridge-demo"
+SEED = 20101201
+DAYS = 5
+HISTORY = 200
+"""Tickets each shop had rung before tillbridge came."""
+
+CONFIG = """\
+# Written by `make demo`.
+[hub]
+url = "sqlite:///hub.db"
+
+[exchange]
+url = "exchange"
+inbox = "inbox"
+
+[warehouses.MAIN]
+name = "Main warehouse"
+
+[warehouses.LONDON]
+name = "London shop"
+
+[warehouses.BOSTON]
+name = "Boston shop"
+
+[stores.LONDON]
+rms_url = "sqlite:///stores/LONDON/rms.db"
+time_zone = "Europe/London"
+warehouse = "LONDON"
+
+[stores.BOSTON]
+rms_url = "sqlite:///stores/BOSTON/rms.db"
+time_zone = "America/New_York"
+warehouse = "BOSTON"
+"""
+
+
+@dataclass
+class Tally:
+    """What the story moved, for its last page."""
+
+    tickets: int = 0
+    lines: int = 0
+    batches: int = 0
+    imported: int = 0
+    flow_runs: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def timed(self, name: str, started: float) -> None:
+        """Add what a flow took."""
+        self.flow_runs += 1
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Tell the story, or (`ui`) open the history of the last one; returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        if arguments == ["ui"]:
+            return open_ui()
+        return tell()
+    except TillbridgeError as error:
+        click.echo(f"\nThe demo stopped: {error}", err=True)
+        return 1
+
+
+def open_ui() -> int:
+    """Serve the Prefect history of the last demo until interrupted."""
+    from deployments.prefect_server import running_server
+
+    home = HOME / "prefect"
+    if not home.is_dir():
+        raise ConfigurationError("There is no history yet.", next_step="run `make demo` first")
+    with running_server(home) as address:
+        click.echo(f"The demo's flow runs: {address}/runs   (Ctrl-C ends)")
+        try:
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            click.echo("\nStopped.")
+    return 0
+
+
+def tell() -> int:
+    """The story from an empty folder to a reconciled hub."""
+    from deployments.prefect_server import running_server
+    from deployments.sample_store.tickets import read_invoices
+
+    began = time.monotonic()
+    start_fresh()
+    click.echo("tillbridge demo: two shops, one hub, real tickets. Everything is in .demo/\n")
+    settings = load_settings(HOME / "tillbridge.toml")
+    os.environ[CONFIG_VARIABLE] = str(HOME / "tillbridge.toml")
+    invoices = read_invoices()
+    build_shops(settings, invoices)
+    set_up_hub(settings, invoices)
+    heading("3", "A Prefect server of its own starts; all that follows are real flow runs")
+    with running_server(HOME / "prefect") as address:
+        click.echo(f"   listening at {address} until the story ends\n")
+        tally = Tally()
+        go_live(settings, tally)
+        trade(settings, tally)
+        unknown_sku(settings, tally)
+        sweep(settings, tally)
+        unexplained = prove(settings, tally)
+    last_page(tally, time.monotonic() - began, unexplained)
+    return 0 if unexplained == 0 else 1
+
+
+def start_fresh() -> None:
+    """Empty `.demo/`, but only if this demo made it."""
+    if HOME.exists():
+        if not MARK.exists() and any(HOME.iterdir()):
+            raise ConfigurationError(
+                f"{HOME} was not made by the demo; it is left alone.", next_step="move it away"
+            )
+        shutil.rmtree(HOME)
+    HOME.mkdir()
+    MARK.touch()
+    (HOME / "tillbridge.toml").write_text(CONFIG, encoding="utf-8")
+
+
+def heading(number: str, text: str) -> None:
+    """The title of a step."""
+    click.echo(click.style(f"{number}. {text}", bold=True))
+
+
+def build_shops(settings: Settings, invoices: Sequence[Invoice]) -> None:
+    """Two shops with the same goods, each with its share of the tickets and its own tax regime."""
+    from deployments.sample_store.build import build_store
+    from deployments.sample_store.store import SampleStore
+    from deployments.sample_store.tickets import split_invoices
+
+    heading("1", "Two shops with an RMS database each, filled from a real retailer's tickets")
+    rows = []
+    shares = split_invoices(invoices, len(settings.stores), SEED)
+    for store_id, (code, share) in enumerate(zip(sorted(settings.stores), shares, strict=True), start=1):
+        url = settings.rms_url(code)
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        in_prices = code == "LONDON"
+        report = build_store(
+            url,
+            store_id=store_id,
+            invoices=share,
+            all_invoices=invoices,
+            seed=SEED,
+            tax_system=1 if in_prices else 0,
+            tax_basis_points=2000 if in_prices else 625,
+        )
+        with SampleStore.open(url) as shop:
+            history = shop.write_history(HISTORY)
+        rows.append(
+            (
+                code,
+                settings.store(code).time_zone,
+                "20% in the prices" if in_prices else "6.25% on top",
+                f"{report.items:,}",
+                f"{report.registers}",
+                f"{len(history):,}",
+            )
+        )
+    show_table(("shop", "time zone", "tax", "items", "registers", "tickets so far"), rows)
+
+
+def set_up_hub(settings: Settings, invoices: Sequence[Invoice]) -> None:
+    """The hub: its tables, its warehouses, its catalogue."""
+    from deployments.sample_store.catalog import write_catalog
+    from tasks.hub.database import migrate, open_hub
+    from tasks.hub.registry import configure
+    from tasks.use_cases.catalog import import_catalog
+
+    heading("2", "The hub gets its tables, a warehouse for each shop and the catalogue")
+    migrate(settings.hub_url)
+    with open_hub(settings.hub_url) as hub:
+        configure(hub, settings)
+    write_catalog(HOME / "catalog.csv", invoices)
+    report = import_catalog(settings, HOME / "catalog.csv")
+    click.echo(f"   {report.products:,} products read from .demo/catalog.csv\n")
+
+
+def go_live(settings: Settings, tally: Tally) -> None:
+    """Baseline both shops and take the opening stock in."""
+    from tasks.use_cases.baselining import baseline_store
+
+    heading("4", "Go-live: each shop is baselined; what it rings from here on travels")
+    rows = []
+    for code in sorted(settings.stores):
+        report = baseline_store(settings, code, stock_from_rms=True)
+        rows.append((code, report.start.ticket_number, f"{report.items:,}", show_units(report.units)))
+    show_table(("shop", "start mark after ticket", "items", "units of opening stock"), rows)
+    imported = run_import(tally)
+    click.echo(f"   The hub took in {len(imported.batches)} baselines.\n")
+
+
+def trade(settings: Settings, tally: Tally) -> None:
+    """Several business days: ring, export, import."""
+    from deployments.sample_store.store import SampleStore
+
+    heading("5", f"{DAYS} business days: the tills ring, export-orders and import-orders run")
+    with SampleStore.open(settings.rms_url("LONDON")) as shop:
+        days = shop.days()[:DAYS]
+    rows = []
+    for day in days:
+        rung = ring(settings, day)
+        published = [run_export(code, tally) for code in sorted(settings.stores)]
+        imported = run_import(tally)
+        kinds = Counter(ticket.kind for tickets in rung.values() for ticket in tickets)
+        rows.append(
+            (
+                f"{day:%a %d %b}",
+                *(len([t for t in rung[code] if t.kind != "gap"]) for code in sorted(rung)),
+                kinds["return"] + kinds["exchange"] + kinds["void"],
+                f"{sum(report.lines for report in published):,}",
+                show_money(sum(report.money for report in published)),
+                imported.accepted,
+                imported.quarantined,
+            )
+        )
+    show_table(
+        ("day", *sorted(settings.stores), "ret/exch/void", "lines", "money", "accepted", "quarantined"), rows
+    )
+
+
+def ring(settings: Settings, day: date) -> dict[str, list[Rung]]:
+    """Ring one business day in every shop."""
+    rung: dict[str, list[Rung]] = {}
+    for code in sorted(settings.stores):
+        with open_shop(settings, code) as shop:
+            rung[code] = shop.ring_day(day)
+    return rung
+
+
+def open_shop(settings: Settings, code: str) -> SampleStore:
+    """A shop's database, to ring in."""
+    from deployments.sample_store.store import SampleStore
+
+    return SampleStore.open(settings.rms_url(code))
+
+
+def unknown_sku(settings: Settings, tally: Tally) -> None:
+    """A cashier sells what the hub has never heard of."""
+    from tasks.hub.database import open_hub
+    from tasks.hub.quarantine import open_entries
+
+    heading("6", "A cashier in London creates an item at the till and sells it")
+    with open_shop(settings, "LONDON") as shop:
+        number, sku = shop.ring_unknown_item()
+    run_export("LONDON", tally)
+    run_import(tally)
+    click.echo(f"   Ticket {number} has the SKU {sku}, which the hub does not know. It waits, whole:")
+    with open_hub(settings.hub_url) as hub:
+        for entry in open_entries(hub):
+            click.echo(f"   {entry.document}: {entry.message}")
+            click.echo(f"   What to do: {entry.fix}")
+    click.echo("   The tickets around it were booked; stock moved for none of its lines.\n")
+
+
+def sweep(settings: Settings, tally: Tally) -> None:
+    """Tickets of an offline till arrive with old numbers and old times."""
+    heading("7", "The daily sweep looks for old numbers that arrived late")
+    rows = []
+    for code in sorted(settings.stores):
+        report = run_export(code, tally, sweep=True)
+        rows.append((code, report.tickets, report.before_baseline))
+    imported = run_import(tally)
+    show_table(("shop", "read again", "older than the baseline"), rows)
+    seen = sum(batch.seen_before for batch in imported.batches)
+    click.echo(f"   {seen} were in the hub already and changed nothing; {imported.accepted} were new.\n")
+
+
+def prove(settings: Settings, tally: Tally) -> int:
+    """Statements against the hub; returns how much is unexplained."""
+    from data_contracts.parameters import StatementScope
+    from deployments.reports import show_reconciliation
+    from flows.publish_statement import publish_statement
+    from flows.reconcile import reconcile
+    from tasks.use_cases.reconciling import Reconciliation
+
+    heading("8", "Each shop states what it has; the hub compares, to the unit and the cent")
+    for code in sorted(settings.stores):
+        started = time.monotonic()
+        publish_statement(StatementScope(store=code, days=None))
+        tally.timed("publish-statement", started)
+    run_import(tally)
+    started = time.monotonic()
+    state = reconcile(return_state=True)
+    tally.timed("reconcile", started)
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, Reconciliation):
+        show_reconciliation(result)
+        return result.unexplained
+    from tasks.use_cases.reconciling import reconcile_stores
+
+    failed = reconcile_stores(settings)
+    show_reconciliation(failed)
+    return failed.unexplained
+
+
+def last_page(tally: Tally, seconds: float, unexplained: int) -> None:
+    """What was moved, how fast, and where to look."""
+    heading("9", "What was moved, how fast, and where to look")
+    show_table(
+        ("flow", "seconds in all"),
+        [(name, f"{taken:.1f}") for name, taken in sorted(tally.seconds.items())],
+    )
+    click.echo(
+        f"   {tally.tickets:,} tickets with {tally.lines:,} lines in {tally.batches} batches, "
+        f"{tally.flow_runs} flow runs, {seconds:.0f} s in all.\n"
+        "   Hub database      .demo/hub.db (views reporting_*)\n"
+        "   Exchange folder   .demo/exchange/\n"
+        "   Flow runs         make ui\n"
+        "   By hand           .venv/bin/tillbridge --config .demo/tillbridge.toml status\n"
+    )
+    click.echo(click.style(f"{unexplained} unexplained", bold=True, fg="red" if unexplained else "green"))
+
+
+def run_export(code: str, tally: Tally, *, sweep: bool = False) -> ExportReport:
+    """Run the flow export-orders for one shop."""
+    from data_contracts.parameters import ExportScope
+    from flows.export_orders import export_orders
+
+    started = time.monotonic()
+    report = export_orders(ExportScope(store=code, sweep=sweep))
+    tally.timed("export-orders", started)
+    tally.batches += len(report.batches)
+    if not sweep:
+        tally.tickets += report.tickets
+        tally.lines += report.lines
+    return report
+
+
+def run_import(tally: Tally) -> ImportSummary:
+    """Run the flow import-orders for all shops."""
+    from flows.import_orders import import_orders
+
+    started = time.monotonic()
+    summary = import_orders()
+    tally.timed("import-orders", started)
+    tally.imported += summary.accepted
+    return summary
+
+
+if __name__ == "__main__":
+    sys.exit(main())

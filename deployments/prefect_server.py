@@ -1,0 +1,123 @@
+"""A Prefect server of one's own in one process: for the demo, `make ui` and tests.
+
+It ends when its standard input closes, so that it never outlives the process that started it, whatever
+killed that one. State lives under PREFECT_HOME, which the caller sets; no user profile is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_contracts.errors import TransientError
+
+START_SECONDS = 120
+HOST = "127.0.0.1"
+
+
+def environment(home: Path, port: int) -> dict[str, str]:
+    """The variables that tie a process (server or flow) to a server of its own in `home`."""
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
+        "PREFECT_API_URL": f"http://{HOST}:{port}/api",
+        "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "data_contracts,tasks",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def free_port() -> int:
+    """A TCP port on loopback that is free right now."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running_server(home: Path, *, port: int | None = None) -> Iterator[str]:
+    """Start a server in `home`, put its variables into this process, yield its UI's address; then stop it.
+
+    Call before Prefect is imported: it reads its settings once. Raises `TransientError` if the server
+    does not answer within two minutes.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    chosen = port or free_port()
+    variables = environment(home, chosen)
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]
+    os.environ.update(variables)
+    with (home / "server.log").open("ab") as log:
+        server = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "deployments.prefect_server", str(chosen)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd=Path(__file__).resolve().parent.parent,
+        )
+    try:
+        _wait_until_healthy(server, variables["PREFECT_API_URL"], home / "server.log")
+        yield f"http://{HOST}:{chosen}"
+    finally:
+        if "prefect" in sys.modules:
+            # What the last run logged is still in a queue of this process.
+            from prefect.logging.handlers import APILogHandler
+
+            APILogHandler().flush()
+        if server.stdin is not None:
+            server.stdin.close()
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _wait_until_healthy(server: subprocess.Popen[bytes], api: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            break
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"{api}/health", timeout=2).close()  # noqa: S310 - loopback
+            return
+        time.sleep(0.2)
+    raise TransientError(
+        f"The local Prefect server at {api} did not start within {START_SECONDS} s.",
+        next_step=f"read {log}",
+    )
+
+
+def serve(port: int) -> None:
+    """Run the server in this process until standard input closes."""
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(final=True), host=HOST, port=port, log_level="error", timeout_graceful_shutdown=5
+        )
+    )
+
+    def stop_with_parent() -> None:
+        sys.stdin.buffer.read()
+        server.should_exit = True
+
+    threading.Thread(target=stop_with_parent, daemon=True).start()
+    server.run()
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

@@ -1,0 +1,31 @@
+"""reconcile: the stores' statements against the hub; anything unexplained fails the run."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from data_contracts.errors import FinalError
+from data_contracts.parameters import HubScope
+from flows import reporting
+from tasks import steps
+from tasks.settings import load_settings
+from tasks.use_cases.reconciling import Reconciliation
+
+_EVERYTHING = HubScope()
+
+
+@flow(name="reconcile", persist_result=False)
+def reconcile(scope: HubScope = _EVERYTHING) -> Reconciliation:
+    """Compare the hub with each store's newest statement; writes nothing.
+
+    The run fails, after it has written its report, when anything is unexplained.
+    """
+    settings = load_settings()
+    result = steps.reconcile(settings, scope.stores)
+    reporting.show_reconciliation(result)
+    if result.unexplained:
+        raise FinalError(
+            f"{result.unexplained} unexplained: " + "; ".join(result.findings[:5]),
+            next_step="read the run's artifact, or `tillbridge reconcile`, for all of them",
+        )
+    return result

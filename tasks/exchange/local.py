@@ -1,0 +1,228 @@
+"""An exchange folder on a local disk or a mounted share, on POSIX and Windows alike.
+
+Locks are never used: names that are taken once and renames that do not replace are all it needs.
+"""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import hashlib
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from data_contracts.errors import BatchAltered, ConfigurationError, TillbridgeError, TransferInterrupted
+from tasks import faults
+from tasks.exchange.folder import PART_SUFFIX
+
+logger = logging.getLogger(__name__)
+
+LEFTOVER_SECONDS = 3600
+"""A part file that much older than ours belongs to a run that was killed."""
+
+_NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
+_CANNOT_HELP = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR}
+_WINDOWS_SHARING = {32, 33}
+"""Another program (a virus scanner, a backup) has the file open: it lets go of it."""
+
+
+class LocalFolder:
+    """A `Folder` below one directory; the directory is made when its parent exists."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def list(self, path: str) -> builtins.list[str]:
+        """Names of the files directly in a folder, sorted; none if the folder does not exist."""
+        folder = self._place(path)
+        with _explained("listing", path, self.root):
+            self._check_root()
+            try:
+                with os.scandir(folder) as entries:
+                    return sorted(e.name for e in entries if not e.name.endswith(PART_SUFFIX) and e.is_file())
+            except FileNotFoundError:
+                return []
+
+    def read(self, path: str) -> bytes:
+        """All of a file; FileNotFoundError if there is none."""
+        with _explained("reading", path, self.root):
+            return self._place(path).read_bytes()
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file of that name."""
+        with _explained("looking for", path, self.root):
+            self._check_root()
+            return self._place(path).is_file()
+
+    def publish(self, path: str, data: bytes) -> None:
+        """Write aside, flush, read back, rename without replacing."""
+        place = self._place(path)
+        with _explained("publishing", path, self.root):
+            part = self._write_aside(place, path, data)
+            faults.point("exchange.publish")
+            try:
+                _rename_without_replacing(part, place)
+            except FileExistsError as error:
+                if place.read_bytes() != data:
+                    raise _taken(path) from error
+                part.unlink(missing_ok=True)
+            _flush_folder(place.parent)
+            faults.point("exchange.published")
+            _clean(place.parent, than=place)
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Write aside, flush, read back, rename over the old one."""
+        place = self._place(path)
+        with _explained("replacing", path, self.root):
+            part = self._write_aside(place, path, data)
+            faults.point("exchange.replace")
+            part.replace(place)
+            _flush_folder(place.parent)
+            faults.point("exchange.replaced")
+
+    def move(self, path: str, to: str) -> None:
+        """Rename without replacing; done if it was done before."""
+        source, target = self._place(path), self._place(to)
+        with _explained("moving", path, self.root):
+            if not source.exists() and target.exists():
+                return
+            target.parent.mkdir(parents=True, exist_ok=True)
+            faults.point("exchange.move")
+            try:
+                _rename_without_replacing(source, target)
+            except FileExistsError as error:
+                if target.read_bytes() != source.read_bytes():
+                    raise _taken(to) from error
+                source.unlink()
+            _flush_folder(target.parent)
+            faults.point("exchange.moved")
+
+    def _place(self, path: str) -> Path:
+        parts = PurePosixPath(path).parts
+        if not parts or path.startswith("/") or any(p == ".." or "\\" in p or ":" in p for p in parts):
+            raise ConfigurationError(
+                f"`{path}` is not a path inside the exchange folder. Retrying cannot clear this.",
+                next_step="correct the name; names in the exchange come from manifests and settings",
+                path=path,
+            )
+        return self.root.joinpath(*parts)
+
+    def _check_root(self) -> None:
+        """An unmounted share must not look like an empty one."""
+        if not self.root.exists() and not self.root.parent.exists():
+            raise TransferInterrupted(
+                f"The exchange folder {self.root} is not there, nor is the folder above it.",
+                next_step="mount the share, or correct [exchange] url in tillbridge.toml",
+                folder=str(self.root),
+            )
+
+    def _write_aside(self, place: Path, path: str, data: bytes) -> Path:
+        self._check_root()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = place.with_name(f".{place.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
+        faults.point("exchange.write")
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        faults.point("exchange.written")
+        back = part.read_bytes()
+        if len(back) != len(data) or hashlib.sha256(back).digest() != hashlib.sha256(data).digest():
+            part.unlink(missing_ok=True)
+            raise TransferInterrupted(
+                f"`{path}` reads back as {len(back):,} bytes that are not the {len(data):,} written. "
+                "Nothing was published; retrying may help.",
+                next_step="check the disk or share that holds the exchange folder",
+                path=path,
+            )
+        return part
+
+
+def _rename_without_replacing(source: Path, target: Path) -> None:
+    """FileExistsError if the target is taken."""
+    if os.name == "nt":
+        source.rename(target)  # on Windows a rename refuses to replace
+        return
+    try:
+        target.hardlink_to(source)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        # No hard links here (FAT, some shares). Names carry a random batch id, so that only a repeat
+        # of the same publication can meet its own name between these two steps.
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "taken", str(target)) from error
+        source.rename(target)
+        return
+    source.unlink()
+
+
+def _flush_folder(folder: Path) -> None:
+    """A rename survives a power cut only once its folder is on the disk; Windows does that by itself."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # shares that cannot flush a folder say so
+            raise
+    finally:
+        os.close(handle)
+
+
+def _clean(folder: Path, than: Path) -> None:
+    """Remove part files of killed runs. Ages are compared on the clock of the disk, not on ours."""
+    try:
+        newest = than.stat().st_mtime
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(PART_SUFFIX) and newest - entry.stat().st_mtime > LEFTOVER_SECONDS:
+                    Path(entry.path).unlink(missing_ok=True)
+                    logger.info("removed %s, left behind by a run that was killed", entry.name)
+    except OSError as error:
+        logger.warning("leftovers in %s could not be removed: %s", folder, error.strerror)
+
+
+@contextmanager
+def _explained(action: str, path: str, root: Path) -> Iterator[None]:
+    """Turn an OSError into ours; that there is no such file stays, because callers ask for it."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and action in ("reading", "moving"):
+            raise
+        raise _translated(error, action, path, root) from error
+
+
+def _translated(error: OSError, action: str, path: str, root: Path) -> TillbridgeError:
+    reason = error.strerror or type(error).__name__
+    sharing = getattr(error, "winerror", None) in _WINDOWS_SHARING
+    if error.errno in _CANNOT_HELP and not sharing:
+        return ConfigurationError(
+            f"{action.capitalize()} `{path}` in the exchange folder {root} is refused: {reason}. "
+            "Retrying cannot clear this.",
+            next_step=f"give this account the right to read and write {root}",
+            path=path,
+        )
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return TransferInterrupted(
+        f"{action.capitalize()} `{path}` in the exchange folder {root} failed: {reason}. Retrying may help.",
+        next_step="make room on that disk" if full else "check the disk or share that holds it",
+        path=path,
+    )
+
+
+def _taken(path: str) -> BatchAltered:
+    return BatchAltered(
+        f"`{path}` already exists in the exchange folder with other content. Retrying cannot clear this; "
+        "nothing was overwritten.",
+        next_step="see who else writes into this stream, then export again: a new batch takes a new name",
+        path=path,
+    )

@@ -1,0 +1,130 @@
+"""What one transaction on one store works with: rules, history, clock, and what it has noted so far."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, func, select
+
+from data_contracts.amounts import from_decimal
+from data_contracts.documents import TICKET, DocumentKey, sku_key
+from data_contracts.errors import ConfigurationError, NotYetArrived
+from data_contracts.meaning import TicketCodes
+from data_contracts.posting import Rules, in_ranges
+from tasks.hub.bulk import stage_keys
+from tasks.hub.events import EventLog
+from tasks.hub.registry import Placement, placement
+from tasks.hub.schema import catalogs, history_ranges, product_aliases, products, stores
+from tasks.settings import Settings
+
+
+@dataclass
+class Desk:
+    """One store, one transaction, its lock held."""
+
+    connection: Connection
+    store: str
+    company: str
+    channel: str
+    customer: str
+    customer_name: str
+    rules: Rules
+    placement: Placement
+    epochs: tuple[tuple[int, int], ...]
+    history: tuple[tuple[int, int], ...]
+    catalog: int
+    now: str
+    batch: str | None
+    log: EventLog
+    levels: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(warehouse, SKU) -> physical change of this transaction; written once, at its end."""
+
+    def recalled(self, epoch: int, number: int) -> str:
+        """The document of a ticket number that a ticket of `epoch` recalls."""
+        fitting = [e for e, after in self.epochs if e <= epoch and number > after]
+        return str(DocumentKey(self.store, max(fitting, default=epoch), TICKET, number))
+
+    def is_history(self, number: int) -> bool:
+        """Whether RMS held that ticket number before the baseline."""
+        return in_ranges(number, self.history)
+
+    def products(self, skus: Iterable[str]) -> dict[str, str]:
+        """Compared form of each known SKU, UPC or alias -> the hub's SKU.
+
+        A UPC that two products carry names neither of them.
+        """
+        keys = {sku_key(sku, ignore_case=self.rules.ignore_case) for sku in skus} - {""}
+        staged = stage_keys(self.connection, "staged_skus", keys)
+        by_upc = (
+            select(staged.c.key, func.min(products.c.sku))
+            .join(products, products.c.upc == staged.c.key)
+            .group_by(staged.c.key)
+            .having(func.count() == 1)
+        )
+        by_alias = (
+            select(staged.c.key, products.c.sku)
+            .join(product_aliases, product_aliases.c.alias_key == staged.c.key)
+            .join(products, products.c.sku_key == product_aliases.c.sku_key)
+        )
+        by_sku = select(staged.c.key, products.c.sku).join(products, products.c.sku_key == staged.c.key)
+        found: dict[str, str] = {}
+        for query in (by_alias, by_upc, by_sku):  # the later one wins
+            found.update((key, sku) for key, sku in self.connection.execute(query))
+        return found
+
+
+def open_desk(
+    connection: Connection, settings: Settings, store: str, *, now: str, batch: str | None, baselined: bool
+) -> Desk:
+    """The desk of a store whose lock the caller holds.
+
+    With `baselined`, `NotYetArrived` if the store's baseline is not in the hub yet.
+    """
+    row = connection.execute(select(stores).where(stores.c.code == store)).mappings().one()
+    if baselined and row["baseline"] is None:
+        raise NotYetArrived(
+            f"Store {store} has no baseline in the hub, so {batch or 'its quarantine'} cannot be booked yet. "
+            "Nothing was changed; it waits.",
+            next_step=f"run `tillbridge baseline {store}` at the store, then import again",
+            store=store,
+        )
+    codes = settings.store(store).codes
+    ranges = connection.execute(
+        select(history_ranges.c.first_number, history_ranges.c.last_number).where(
+            history_ranges.c.store == store, history_ranges.c.source == TICKET
+        )
+    )
+    try:
+        tolerance = from_decimal(settings.hub.tolerance_per_line)
+    except ValueError as error:
+        raise ConfigurationError(
+            "The rounding tolerance cannot be read.",
+            next_step="correct `tolerance_per_line` in [hub] of tillbridge.toml",
+        ) from error
+    return Desk(
+        connection=connection,
+        store=store,
+        company=row["company"],
+        channel=row["channel"],
+        customer=row["customer"],
+        customer_name=row["customer_name"],
+        rules=Rules(
+            TicketCodes(**codes.model_dump()),
+            tolerance,
+            settings.hub.skus_ignore_case,
+        ),
+        placement=placement(connection, store),
+        epochs=tuple((int(epoch), int(after)) for epoch, after in json.loads(row["epochs"])),
+        history=tuple((int(first), int(last)) for first, last in ranges),
+        catalog=catalog_version(connection),
+        now=now,
+        batch=batch,
+        log=EventLog(store, now, batch),
+    )
+
+
+def catalog_version(connection: Connection) -> int:
+    """How often the catalogue was imported."""
+    return int(connection.execute(select(func.coalesce(func.max(catalogs.c.version), 0))).scalar_one())

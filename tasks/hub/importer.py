@@ -1,0 +1,148 @@
+"""Books a validated batch in one transaction; what is wrong with a document never stops the others.
+
+Exactly once lives here: a batch is recorded in the transaction that books it, and a revision booked
+before is recognised, so that repeating an import changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from data_contracts.documents import STREAM_BASELINE, STREAM_ORDERS
+from data_contracts.errors import NotYetArrived
+from data_contracts.manifest import Manifest, Reason
+from data_contracts.quarantine import split
+from tasks import faults
+from tasks.hub.baseline import note_epochs, recheck_stock, take_baseline
+from tasks.hub.booking import book, tally
+from tasks.hub.candidates import Gathered, gather
+from tasks.hub.database import Hub, lock_store
+from tasks.hub.desk import Desk, open_desk
+from tasks.hub.inbox import BatchOutcome, note_sequence, record, recorded, stored_verdict, utc_now
+from tasks.hub.ledger import write_levels
+from tasks.hub.statements import take_statement
+from tasks.settings import Settings
+
+log = logging.getLogger(__name__)
+
+faults.declare(
+    "hub.import.locked",
+    "hub.import.booked",
+    "hub.import.before_commit",
+    "hub.import.after_commit",
+    "hub.recheck.before_commit",
+    "hub.recheck.after_commit",
+)
+
+
+def import_batch(
+    hub: Hub,
+    settings: Settings,
+    manifest: Manifest,
+    rows: Mapping[str, pd.DataFrame],
+    *,
+    now: str | None = None,
+) -> BatchOutcome:
+    """Book a batch of any stream: `rows` holds its files as text, by role.
+
+    A batch that is in the hub already is answered from the book and changes nothing. Raises
+    `NotYetArrived` (no verdict, store without baseline), `HubUnavailable` (another run holds the store),
+    `ConfigurationError` (unknown store), `ContractBroken` (rows that are not what the verdict was about).
+    """
+    at = now or utc_now()
+    with hub.writing("hub.import.before_commit", "hub.import.after_commit") as connection:
+        lock_store(connection, manifest.store)
+        faults.point("hub.import.locked")
+        known = recorded(connection, manifest)
+        if known is not None:
+            return known
+        verdict = stored_verdict(connection, manifest)
+        if verdict.state == "rejected":
+            raise NotYetArrived(
+                f"{manifest.path} was rejected by its contract, so it was not imported. Nothing was changed.",
+                next_step="record it as rejected and have its range exported again",
+                batch=manifest.path,
+            )
+        baselined = manifest.stream != STREAM_BASELINE
+        desk = open_desk(
+            connection, settings, manifest.store, now=at, batch=manifest.path, baselined=baselined
+        )
+        note_sequence(connection, manifest, desk.log, at)
+        if manifest.stream == STREAM_BASELINE:
+            outcome = take_baseline(desk, manifest, rows)
+        elif manifest.stream == STREAM_ORDERS:
+            accepted, refused = split(rows, verdict)
+            note_epochs(desk, manifest)
+            found = gather(desk, manifest, accepted, refused, verdict.reasons, recheck_all=False)
+            book(desk, found)
+            outcome = _outcome(found)
+        else:
+            outcome = take_statement(desk, manifest, rows)
+        faults.point("hub.import.booked")
+        _finish(desk)
+        desk.log.add(
+            "batch_imported",
+            stream=manifest.stream,
+            accepted=outcome.accepted,
+            quarantined=outcome.quarantined,
+        )
+        desk.log.write(connection)
+        record(connection, manifest, outcome, at)
+    log.info(
+        "imported %s: %d documents, %d quarantined, %d pending, %d already seen",
+        manifest.path,
+        outcome.documents,
+        outcome.quarantined,
+        outcome.pending,
+        outcome.seen_before,
+    )
+    return outcome
+
+
+def recheck_quarantine(hub: Hub, settings: Settings, store: str, *, now: str | None = None) -> int:
+    """Judge everything that waits in a store's quarantine again; returns how many documents were booked.
+
+    Run after the catalogue, a code table or a tolerance has changed. What the contract refused needs a new
+    revision instead. Raises `HubUnavailable` if another run holds the store.
+    """
+    with hub.writing("hub.recheck.before_commit", "hub.recheck.after_commit") as connection:
+        lock_store(connection, store)
+        desk = open_desk(connection, settings, store, now=now or utc_now(), batch=None, baselined=False)
+        found = gather(desk, None, {}, {}, (), recheck_all=True)
+        settled = book(desk, found)
+        cleared = len(settled.booked) + recheck_stock(desk)
+        write_levels(desk)
+        desk.log.write(connection)
+    if cleared:
+        log.info("cleared %d documents from the quarantine of store %s", cleared, store)
+    return cleared
+
+
+def _finish(desk: Desk) -> None:
+    recheck_stock(desk)
+    write_levels(desk)
+
+
+def _outcome(found: Gathered) -> BatchOutcome:
+    counts = tally(found)
+    return BatchOutcome(
+        "accepted",
+        documents=sum(counts.values()),
+        accepted=counts["accepted"],
+        quarantined=counts["quarantined"],
+        pending=counts["pending"],
+        seen_before=counts["seen_before"],
+        superseded=counts["superseded"],
+        reasons=tuple(_reasons(found)),
+    )
+
+
+def _reasons(found: Gathered) -> Sequence[Reason]:
+    return [
+        Reason(document=c.document, rule=c.objection.rule, message=c.objection.message, fix=c.objection.fix)
+        for c in found.candidates
+        if c.from_batch and c.objection is not None
+    ]

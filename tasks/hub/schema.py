@@ -1,0 +1,437 @@
+"""The tables of the hub. Migrations create them; this module only names them for queries.
+
+Identities are text: a document is `S1/1/ticket/10452`, and an order carries the id of the document that
+created it, so that a replay in any order of arrival gives the same ids. Times are UTC text
+(`2026-11-23T08:15:30.123Z`), dates `2026-11-23`: both sort as they are. A batch is named by its path
+(`S1/orders/000412-9f2c51d07ab3`). JSON is kept as text.
+
+Amounts are whole ten-thousandths on the Python side, INTEGER in SQLite and NUMERIC(19,4) in PostgreSQL.
+SQL may add, subtract and compare them; the only number that may stand beside one is 0.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from data_contracts.amounts import to_decimal
+
+
+class Amount(TypeDecorator[int]):
+    """Exact money or quantity: an int of ten-thousandths in Python."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[int]:
+        """NUMERIC(19,4) in PostgreSQL, INTEGER elsewhere."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(Numeric(19, 4))  # type: ignore[arg-type]
+        return dialect.type_descriptor(BigInteger())
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | Decimal | None:
+        """To the column's own form."""
+        if value is None or dialect.name != "postgresql":
+            return value
+        return to_decimal(int(value))
+
+    def process_result_value(self, value: int | Decimal | None, dialect: Dialect) -> int | None:
+        """Back to ten-thousandths."""
+        if isinstance(value, Decimal):
+            return int(value.scaleb(4))
+        return value
+
+
+metadata = MetaData()
+
+stores = Table(
+    "stores",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("company", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("returns_warehouse", Text),
+    Column("customer", Text, nullable=False),
+    Column("customer_name", Text, nullable=False),
+    Column("epochs", Text, nullable=False),  # JSON: [[epoch, after_number], ...]
+    Column("baseline", Text),  # path of the newest baseline batch; null: not baselined
+    Column("opening_stock", Text),  # path of the baseline that brought it
+    Column("start_rowversion", BigInteger, nullable=False),
+    Column("start_number", BigInteger, nullable=False),
+    Column("next_event", BigInteger, nullable=False),
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("store", Text, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("last_sequence", BigInteger, nullable=False),
+    Column("last_batch", Text, nullable=False),
+    Column("imported_utc", Text, nullable=False),
+    Column("waiting", Text, nullable=False),  # JSON: the newest manifest's waiting list
+)
+
+history_ranges = Table(
+    "history_ranges",
+    metadata,
+    Column("store", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("first_number", BigInteger, primary_key=True),
+    Column("last_number", BigInteger, nullable=False),
+)
+
+warehouses = Table(
+    "warehouses",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("is_sellable", Boolean, nullable=False),
+)
+
+channel_warehouses = Table(
+    "channel_warehouses",
+    metadata,
+    Column("company", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("store", Text, primary_key=True),  # empty: every store of the channel
+    Column("warehouse", Text, nullable=False),
+)
+
+catalogs = Table(
+    "catalogs",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("imported_utc", Text, nullable=False),
+    Column("products", Integer, nullable=False),
+)
+
+products = Table(
+    "products",
+    metadata,
+    Column("sku_key", Text, primary_key=True),
+    Column("sku", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("upc", Text, nullable=False),
+    Column("price", Amount, nullable=False),
+    Column("item_type", Integer, nullable=False),
+    Column("active", Boolean, nullable=False),
+)
+Index("ix_products_upc", products.c.upc)
+
+product_aliases = Table(
+    "product_aliases",
+    metadata,
+    Column("alias_key", Text, primary_key=True),
+    Column("sku_key", Text, nullable=False),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("store", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("batch_id", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("state", Text, nullable=False),  # accepted or rejected
+    Column("manifest", Text, nullable=False),
+    Column("documents", Integer, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+    Column("pending", Integer, nullable=False),
+    Column("seen_before", Integer, nullable=False),
+    Column("superseded", Integer, nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("imported_utc", Text, nullable=False),
+)
+Index("ix_batches_stream", batches.c.store, batches.c.stream, batches.c.sequence)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("batch", Text, primary_key=True),
+    Column("verdict", Text, nullable=False),
+    Column("stored_utc", Text, nullable=False),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("document", Text, primary_key=True),
+    Column("store", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),  # accepted, quarantined, pending or discarded
+    Column("revision", Text, nullable=False),  # the booked one, else the newest that waits
+    Column("sequence", BigInteger, nullable=False),
+    Column("batch_id", Text, nullable=False),
+    Column("batch", Text, nullable=False),
+    Column("order_id", Text),
+    Column("postings", Integer, nullable=False),  # how often the ledger was written for it
+    Column("warehouse", Text),  # where its goods went out, fixed at the first posting
+    Column("warehouse_rule", Text),
+    Column("returns_to", Text),  # where its goods came back to
+    Column("returns_rule", Text),
+)
+Index("ix_documents_number", documents.c.store, documents.c.source, documents.c.number)
+Index("ix_documents_state", documents.c.store, documents.c.state)
+
+document_revisions = Table(
+    "document_revisions",
+    metadata,
+    Column("document", Text, primary_key=True),
+    Column("revision", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("batch_id", Text, nullable=False),
+    Column("batch", Text, nullable=False),
+    Column("state", Text, nullable=False),  # accepted, replaced, superseded or quarantined
+    Column("rowversion", BigInteger),
+    Column("occurred_at", Text),
+    Column("business_date", Text),
+    Column("z_batch", BigInteger),
+    Column("register", BigInteger),
+    Column("lines", Integer),
+    Column("units", Amount),
+    Column("tax", Amount),
+    Column("total", Amount),
+    Column("mirror", Text),  # what a void of it must mirror
+)
+
+tenders = Table(
+    "tenders",
+    metadata,
+    Column("document", Text, primary_key=True),
+    Column("revision", Text, primary_key=True),
+    Column("entry_id", BigInteger, primary_key=True),
+    Column("tender_id", BigInteger, nullable=False),
+    Column("tender_code", Text, nullable=False),
+    Column("amount", Amount, nullable=False),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("store", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("source_order_id", Text, nullable=False),
+    Column("company", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("order_type", Text, nullable=False),
+    Column("order_status", Integer, nullable=False),
+    Column("payment_status", Integer, nullable=False),
+    Column("shipping_status", Integer, nullable=False),
+    Column("ordered_at_utc", Text, nullable=False),
+    Column("shipped_at_utc", Text),
+    Column("business_date", Text, nullable=False),
+    Column("customer", Text, nullable=False),
+    Column("customer_name", Text, nullable=False),
+    Column("warehouse", Text, nullable=False),
+    Column("tax", Amount, nullable=False),
+    Column("total", Amount, nullable=False),
+    Column("rounding", Amount, nullable=False),  # header total less what its lines come to
+    Column("paid", Amount, nullable=False),
+    Column("refunded", Amount, nullable=False),
+    Column("refundable", Amount, nullable=False),  # what was sold: refunded up to here is a full refund
+    Column("refunds", Amount, nullable=False),  # what it gives back on the order it is linked to
+    Column("linked_order", Text),  # the sale it returns or voids, known here or not
+    Column("voided_by", Text),
+    Column("flags", Text, nullable=False),
+)
+Index("ix_orders_linked_order", orders.c.linked_order)
+Index("ix_orders_store", orders.c.store, orders.c.business_date)
+Index("ix_orders_source_order_id", orders.c.store, orders.c.source_order_id)
+
+order_aliases = Table(
+    "order_aliases",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),  # 1.. oldest first
+    Column("source_order_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("valid_from_utc", Text, nullable=False),
+    Column("valid_to_utc", Text),
+)
+Index("ix_order_aliases_source_order_id", order_aliases.c.source_order_id)
+
+order_lines = Table(
+    "order_lines",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("sku", Text, nullable=False),
+    Column("source_sku", Text, nullable=False),
+    Column("item_type", Integer, nullable=False),
+    Column("quantity", Amount, nullable=False),
+    Column("backorder_quantity", Amount, nullable=False),
+    Column("shipped_quantity", Amount, nullable=False),
+    Column("returned_quantity", Amount, nullable=False),
+    Column("unit_price", Amount, nullable=False),
+    Column("tax", Amount, nullable=False),
+    Column("warehouse", Text, nullable=False),
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("document", Text, primary_key=True),
+    Column("posting", Integer, primary_key=True),
+    Column("method", Integer, nullable=False),
+    Column("type", Integer, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("amount", Amount, nullable=False),
+    Column("at_utc", Text, nullable=False),
+)
+
+stock_movements = Table(
+    "stock_movements",
+    metadata,
+    Column("origin", Text, nullable=False),  # the document, or the batch of opening stock
+    Column("posting", Integer, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("warehouse", Text, nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("physical_delta", Amount, nullable=False),
+    Column("reserved_delta", Amount, nullable=False),
+    Column("warehouse_rule", Text, nullable=False),
+    Column("store", Text),
+    Column("document", Text),
+    Column("order_id", Text),
+    Column("batch", Text),
+    Column("at_utc", Text, nullable=False),
+    UniqueConstraint("origin", "posting", "line", "cause", "warehouse", "sku", name="uq_stock_movements"),
+)
+Index("ix_stock_movements_sku", stock_movements.c.warehouse, stock_movements.c.sku)
+
+stock_levels = Table(
+    "stock_levels",
+    metadata,
+    Column("warehouse", Text, primary_key=True),
+    Column("sku", Text, primary_key=True),
+    Column("physical", Amount, nullable=False),
+    Column("reserved", Amount, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("store", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("at_utc", Text, nullable=False),
+    Column("batch", Text),
+    Column("document", Text),
+    Column("order_id", Text),
+    Column("warehouse", Text),
+    Column("sku", Text),
+    Column("payload", Text, nullable=False),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("document", Text, primary_key=True),
+    Column("revision", Text, primary_key=True),
+    Column("store", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("batch_id", Text, nullable=False),
+    Column("batch", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("fix", Text, nullable=False),
+    Column("waits_for", Text),  # the document whose arrival may clear it
+    Column("catalog", BigInteger, nullable=False),  # version of the catalogue it was judged by
+    Column("units", Amount),
+    Column("total", Amount),
+    Column("business_date", Text),
+    Column("first_seen_utc", Text, nullable=False),
+    Column("closed_utc", Text),
+    Column("state", Text, nullable=False),  # open, cleared, released, discarded or superseded
+    Column("rows", Text, nullable=False),  # JSON: role -> rows as exported
+)
+Index("ix_quarantine_state", quarantine.c.store, quarantine.c.state)
+
+deposits = Table(
+    "deposits",
+    metadata,
+    Column("document", Text, primary_key=True),
+    Column("entry", BigInteger, primary_key=True),
+    Column("store", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    Column("at_utc", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # taken, used, refunded or kept
+    Column("amount", Amount, nullable=False),
+)
+
+statements = Table(
+    "statements",
+    metadata,
+    Column("batch", Text, primary_key=True),
+    Column("store", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("batch_id", Text, nullable=False),
+    Column("bound", BigInteger, nullable=False),
+    Column("created_utc", Text, nullable=False),
+)
+Index("ix_statements_store", statements.c.store, statements.c.sequence)
+
+statement_days = Table(
+    "statement_days",
+    metadata,
+    Column("batch", Text, primary_key=True),
+    Column("business_date", Text, primary_key=True),
+    Column("z_batch", BigInteger, primary_key=True),
+    Column("register", BigInteger, primary_key=True),
+    Column("tickets", Integer, nullable=False),
+    Column("lines", Integer, nullable=False),
+    Column("units", Amount, nullable=False),
+    Column("tax", Amount, nullable=False),
+    Column("total", Amount, nullable=False),
+)
+
+statement_tenders = Table(
+    "statement_tenders",
+    metadata,
+    Column("batch", Text, primary_key=True),
+    Column("business_date", Text, primary_key=True),
+    Column("z_batch", BigInteger, primary_key=True),
+    Column("tender_code", Text, primary_key=True),
+    Column("amount", Amount, nullable=False),
+)
+
+statement_numbers = Table(
+    "statement_numbers",
+    metadata,
+    Column("batch", Text, primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("first_number", BigInteger, primary_key=True),
+    Column("last_number", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+)

@@ -1,0 +1,102 @@
+"""What `tillbridge status` shows of the hub: a few small queries per store, without loading a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from data_contracts.documents import STREAM_ORDERS, STREAM_STATEMENT
+from data_contracts.waiting import WAITING_RULES
+from tasks.hub.database import Hub
+from tasks.hub.schema import (
+    batches,
+    document_revisions,
+    documents,
+    orders,
+    products,
+    quarantine,
+    stock_levels,
+    stores,
+    streams,
+)
+
+
+@dataclass(frozen=True)
+class StoreStatus:
+    """Where a store stands in the hub."""
+
+    store: str
+    baselined: bool
+    last_sequence: int
+    """Newest sequence of its orders stream; 0 for none."""
+    last_import_utc: str | None
+    last_business_date: str | None
+    last_ticket_utc: str | None
+    """When the newest ticket in the hub was rung."""
+    orders: int
+    quarantined: int
+    """Documents open in quarantine that are wrong, not only waiting."""
+    pending: int
+    rejected_batches: int
+    last_statement_utc: str | None
+
+
+@dataclass(frozen=True)
+class HubStatus:
+    """Where the hub stands."""
+
+    stores: tuple[StoreStatus, ...]
+    products: int
+    shortfalls: int
+    """Levels below zero."""
+
+    @property
+    def quarantined(self) -> int:
+        """Open entries of all stores."""
+        return sum(store.quarantined for store in self.stores)
+
+    @property
+    def pending(self) -> int:
+        """Waiting documents of all stores."""
+        return sum(store.pending for store in self.stores)
+
+
+def hub_status(hub: Hub) -> HubStatus:
+    """The state of all stores, in the order of their codes."""
+    with hub.reading() as connection:
+        known = connection.execute(select(stores.c.code, stores.c.baseline).order_by(stores.c.code)).all()
+        short = select(func.count()).select_from(stock_levels).where(stock_levels.c.physical < 0)
+        return HubStatus(
+            stores=tuple(_store(connection, row.code, row.baseline is not None) for row in known),
+            products=connection.execute(select(func.count()).select_from(products)).scalar_one(),
+            shortfalls=connection.execute(short).scalar_one(),
+        )
+
+
+def _store(connection: Connection, store: str, baselined: bool) -> StoreStatus:
+    newest = {row.stream: row for row in connection.execute(select(streams).where(streams.c.store == store))}
+    r, d, q = document_revisions.c, documents.c, quarantine.c
+    date, rung = connection.execute(
+        select(func.max(r.business_date), func.max(r.occurred_at))
+        .join(documents, (d.document == r.document) & (d.revision == r.revision))
+        .where(d.store == store)
+    ).one()
+    waits = q.rule.in_(WAITING_RULES)
+    open_entries = select(func.count()).select_from(quarantine).where(q.store == store, q.state == "open")
+    rejected = select(func.count()).where(batches.c.store == store, batches.c.state == "rejected")
+    booked = select(func.count()).select_from(orders).where(orders.c.store == store)
+    last, statement = newest.get(STREAM_ORDERS), newest.get(STREAM_STATEMENT)
+    return StoreStatus(
+        store=store,
+        baselined=baselined,
+        last_sequence=0 if last is None else last.last_sequence,
+        last_import_utc=None if last is None else last.imported_utc,
+        last_business_date=date,
+        last_ticket_utc=rung,
+        orders=connection.execute(booked).scalar_one(),
+        quarantined=connection.execute(open_entries.where(~waits)).scalar_one(),
+        pending=connection.execute(open_entries.where(waits)).scalar_one(),
+        rejected_batches=connection.execute(rejected.select_from(batches)).scalar_one(),
+        last_statement_utc=None if statement is None else statement.imported_utc,
+    )

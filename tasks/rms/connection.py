@@ -1,0 +1,176 @@
+"""Opens a store's RMS database for reading and turns what drivers raise into our errors, once.
+
+Nothing is ever written through a connection from here: SQLite and PostgreSQL refuse it themselves, on
+SQL Server only SELECTs are sent, in READ COMMITTED with a lock timeout, because the till comes first.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from data_contracts.errors import ConfigurationError, SchemaMismatch, StoreUnavailable, TillbridgeError
+
+WAIT_SECONDS = 15
+"""How long a statement waits for a lock, and how long a connection may take."""
+
+# SQLSTATE classes and codes, as ODBC and PostgreSQL give them.
+_TRANSIENT_STATES = ("08", "40", "53", "55P03", "57", "HYT")
+_REFUSED_STATES = ("28", "3D000", "42501", "IM", "01000")
+_SCHEMA_STATES = ("42P01", "42703", "42S02", "42S22", "3F000")
+_TRANSIENT_TEXTS = ("(1205)", "(1222)", "locked", "busy", "timeout", "timed out", "refused", "closed")
+_REFUSED_TEXTS = (
+    "(4060)",
+    "(18456)",
+    "(229)",
+    "authentication failed",
+    "unable to open",
+    "permission denied",
+)
+_SCHEMA_TEXTS = ("no such table", "no such column", "not a database", "(208)", "(207)")
+
+
+@contextmanager
+def open_rms(url: str, store: str) -> Iterator[Connection]:
+    """A connection to the RMS database of a store, closed at the end; each statement sees what is committed.
+
+    Raises `StoreUnavailable` (lost, timed out, deadlock, locked), `SchemaMismatch` (a table or column is
+    not there) and `ConfigurationError` (URL, driver, login); errors inside the block are translated too.
+    """
+    parsed = _parse(url, store)
+    try:
+        engine = _engine(parsed, store)
+        try:
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+    except SQLAlchemyError as error:
+        raise translated(error, store, parsed) from error
+
+
+def translated(error: SQLAlchemyError, store: str, url: URL | None = None) -> TillbridgeError:
+    """Our error for one of SQLAlchemy's, without statement, parameters or credentials."""
+    original: Any = error.orig if isinstance(error, DBAPIError) else error
+    state, text = _state_and_text(original)
+    reason = text.splitlines()[0][:300] if text else type(original).__name__
+    if url is not None and url.password:
+        reason = reason.replace(str(url.password), "***")
+    said = f"The RMS database of store `{store}` answered: {reason}"
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    low = text.lower()
+    if state.startswith(_SCHEMA_STATES) or any(t in low for t in _SCHEMA_TEXTS):
+        return SchemaMismatch(
+            f"{said}. Retrying cannot clear this.",
+            next_step=f"check that rms_url of [stores.{store}] names a Microsoft RMS store database",
+            store=store,
+        )
+    if state.startswith(_REFUSED_STATES) or any(t in low for t in _REFUSED_TEXTS):
+        return ConfigurationError(
+            f"{said}. Retrying cannot clear this.",
+            next_step=f"correct rms_url of [stores.{store}], its driver, or the rights of its login",
+            store=store,
+        )
+    if (
+        lost
+        or state.startswith(_TRANSIENT_STATES)
+        or any(t in low for t in _TRANSIENT_TEXTS)
+        or type(error).__name__ in ("OperationalError", "InterfaceError")
+    ):
+        return StoreUnavailable(
+            f"{said}. Nothing was changed; retrying may help.",
+            next_step="wait for the next run; if it stays, see whether the store's SQL Server runs",
+            store=store,
+        )
+    return SchemaMismatch(
+        f"{said}. Retrying cannot clear this.",
+        next_step="report this with the version of RMS and of its SQL Server",
+        store=store,
+    )
+
+
+def _parse(url: str, store: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            f"rms_url of store `{store}` is not a database URL. Retrying cannot clear this.",
+            next_step=f"correct rms_url in [stores.{store}]: mssql+pyodbc://user:${{RMS_PASSWORD}}@server/"
+            "database?driver=ODBC+Driver+17+for+SQL+Server",
+            store=store,
+        ) from error
+
+
+def _engine(url: URL, store: str) -> Engine:
+    kind = url.get_backend_name()
+    try:
+        if kind == "sqlite":
+            return _sqlite_engine(url, store)
+        if kind == "postgresql":
+            return create_engine(
+                url,
+                poolclass=NullPool,
+                isolation_level="READ COMMITTED",
+                execution_options={"postgresql_readonly": True},
+                connect_args={"connect_timeout": WAIT_SECONDS},
+            )
+        if kind == "mssql":
+            engine = create_engine(
+                url,
+                poolclass=NullPool,
+                isolation_level="READ COMMITTED",
+                connect_args={"timeout": WAIT_SECONDS},
+            )
+            event.listen(engine, "connect", _limit_lock_waits)
+            return engine
+    except (NoSuchModuleError, ImportError) as error:
+        raise ConfigurationError(
+            f"The driver that rms_url of store `{store}` asks for is not installed: {error}. "
+            "Retrying cannot clear this.",
+            next_step="install it, or name another one: mssql+pyodbc for SQL Server",
+            store=store,
+        ) from error
+    raise ConfigurationError(
+        f"rms_url of store `{store}` names {kind}, which is no kind of RMS database. "
+        "Retrying cannot clear this.",
+        next_step="use mssql+pyodbc (a real RMS), or sqlite or postgresql+psycopg (sample stores)",
+        store=store,
+    )
+
+
+def _sqlite_engine(url: URL, store: str) -> Engine:
+    file = Path(url.database or "")
+    if not file.is_file():
+        raise ConfigurationError(
+            f"The RMS database of store `{store}` is not there: {file}. Retrying cannot clear this.",
+            next_step=f"correct rms_url in [stores.{store}], or make a sample store",
+            store=store,
+        )
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(file.absolute().as_uri() + "?mode=ro", uri=True, timeout=WAIT_SECONDS)
+
+    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+
+def _limit_lock_waits(connection: Any, record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"SET LOCK_TIMEOUT {WAIT_SECONDS * 1000}")
+    cursor.close()
+
+
+def _state_and_text(original: Any) -> tuple[str, str]:
+    """SQLSTATE (empty if unknown) and the driver's text. pyodbc: (state, text); psycopg: `.sqlstate`."""
+    state = getattr(original, "sqlstate", None)
+    arguments: tuple[object, ...] = getattr(original, "args", ())
+    if state is None and len(arguments) == 2 and isinstance(arguments[0], str) and len(arguments[0]) == 5:
+        return arguments[0], str(arguments[1])
+    return state or "", str(original)

@@ -1,0 +1,91 @@
+"""The use cases as Prefect tasks: the only place below `flows/` that knows Prefect.
+
+A task is a batch or a store, never an order. One layer owns retry: here, by the kind of the error; a
+flow is never retried, the next schedule goes on where the tables say. Every step may run twice: the
+records live in the exchange folder and in the hub, not in Prefect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from data_contracts.errors import TillbridgeError
+from data_contracts.parameters import ExportScope, StatementScope
+from tasks.settings import Settings
+from tasks.use_cases import importing
+from tasks.use_cases.importing import BatchRef, ImportedBatch
+
+if TYPE_CHECKING:
+    from tasks.use_cases.exporting import ExportReport
+    from tasks.use_cases.reconciling import Reconciliation
+    from tasks.use_cases.stating import StatementReport
+
+
+def is_transient(_task: Any, _run: Any, state: Any) -> bool:
+    """Whether trying again may clear the failure: asked of the exception itself."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, TillbridgeError) and error.transient
+
+
+_RETRIES: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay_seconds": [5, 30, 120],
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": is_transient,
+    "persist_result": False,
+    "cache_policy": NO_CACHE,
+}
+
+
+@task(name="export orders", task_run_name="export-{scope.store}", **_RETRIES)
+def export_store(settings: Settings, scope: ExportScope, dry_run: bool) -> ExportReport:
+    """Read what the store has rung since its newest manifest and publish it."""
+    from tasks.use_cases.exporting import export_orders
+
+    return export_orders(settings, scope.store, sweep=scope.sweep, dry_run=dry_run)
+
+
+@task(name="publish statement", task_run_name="statement-{scope.store}", **_RETRIES)
+def state_store(settings: Settings, scope: StatementScope, dry_run: bool) -> StatementReport:
+    """Publish the store's control totals."""
+    from tasks.use_cases.stating import publish_statement
+
+    return publish_statement(settings, scope.store, days=scope.days, dry_run=dry_run)
+
+
+@task(name="find waiting batches", **_RETRIES)
+def find_waiting(settings: Settings, stores: Sequence[str]) -> dict[str, list[BatchRef]]:
+    """Names of the batches that wait in the exchange folder."""
+    return importing.find_waiting(settings, stores)
+
+
+@task(name="fetch", task_run_name="fetch-{store}", **_RETRIES)
+def fetch_store(
+    settings: Settings, store: str, refs: list[BatchRef]
+) -> tuple[list[BatchRef], list[ImportedBatch]]:
+    """Copy a store's batches into the inbox, checked against their manifests."""
+    return importing.fetch_batches(settings, refs)
+
+
+@task(name="validate", **_RETRIES)
+def validate(settings: Settings, refs: list[BatchRef]) -> list[ImportedBatch]:
+    """Check fetched batches of all stores against their contracts; store a verdict for each."""
+    return importing.validate_batches(settings, refs)
+
+
+@task(name="import", task_run_name="import-{store}", **_RETRIES)
+def import_store(settings: Settings, store: str, refs: list[BatchRef]) -> list[ImportedBatch]:
+    """Book a store's validated batches, acknowledge and archive them."""
+    return importing.import_batches(settings, refs)
+
+
+@task(name="reconcile", **_RETRIES)
+def reconcile(settings: Settings, stores: Sequence[str]) -> Reconciliation:
+    """Compare the hub with the stores' newest statements."""
+    from tasks.use_cases.reconciling import reconcile_stores
+
+    return reconcile_stores(settings, stores)

@@ -1,0 +1,87 @@
+"""Tests every setting and connection of an installation, and says what to do about each fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from data_contracts.documents import STREAM_ORDERS
+from data_contracts.errors import TillbridgeError
+from tasks.exchange import batches
+from tasks.exchange.folder import open_folder
+from tasks.hub.database import open_hub
+from tasks.hub.registry import configure
+from tasks.rms import reader
+from tasks.rms.dialects import read_bound
+from tasks.settings import Settings
+from tasks.use_cases.store_session import open_store
+
+PROBE = "probe.txt"
+"""A small file that `check` writes into the exchange folder; it is replaced each time."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One thing that was tested."""
+
+    subject: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def check_installation(settings: Settings) -> list[CheckResult]:
+    """Test the hub, the exchange and each store that has an RMS URL here; never raises for a fault."""
+    results = [
+        _tested("hub", lambda: _check_hub(settings)),
+        _tested("exchange", lambda: _check_exchange(settings)),
+    ]
+    if not settings.stores:
+        results.append(
+            CheckResult("stores", False, "No store is configured.", "Add [stores.CODE] to tillbridge.toml.")
+        )
+    for code, store in sorted(settings.stores.items()):
+        if store.rms_url is not None:
+            results.append(_tested(f"store {code}, RMS", lambda code=code: _check_rms(settings, code)))  # type: ignore[misc]
+        results.append(_tested(f"store {code}, position", lambda code=code: _check_position(settings, code)))  # type: ignore[misc]
+    return results
+
+
+def _tested(subject: str, test: Callable[[], str]) -> CheckResult:
+    try:
+        return CheckResult(subject, True, test())
+    except TillbridgeError as error:
+        return CheckResult(subject, False, error.message, error.next_step)
+
+
+def _check_hub(settings: Settings) -> str:
+    with open_hub(settings.hub_url) as hub:
+        changed = configure(hub, settings)
+    return "answers, schema fits" + (", stores and warehouses brought up to the settings" if changed else "")
+
+
+def _check_exchange(settings: Settings) -> str:
+    folder = open_folder(settings.exchange_url)
+    content = f"written by tillbridge check at {datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}\n".encode()
+    folder.replace(PROBE, content)
+    if folder.read(PROBE) != content:
+        return "answers, but another process writes the same probe file at this moment"
+    return "can be written and read back"
+
+
+def _check_rms(settings: Settings, code: str) -> str:
+    with open_store(settings, code) as session:
+        bound = read_bound(session.connection)
+        highest = reader.highest_ticket(session.connection, session.store_id)
+    return (
+        f"answers as StoreID {session.store_id}, tables fit, newest ticket {highest}, "
+        f"readable below rowversion {bound}"
+    )
+
+
+def _check_position(settings: Settings, code: str) -> str:
+    head = batches.newest_position(open_folder(settings.exchange_url), code, STREAM_ORDERS)
+    if head is None:
+        return f"not baselined yet: run `tillbridge baseline {code}` at the store when it shall go live"
+    return f"exported up to batch {head.sequence}, last looked {head.checked_utc or 'never'}"

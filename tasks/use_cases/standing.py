@@ -1,0 +1,56 @@
+"""Where every store stands, in one look: what `tillbridge status` shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.exchange import batches
+from tasks.exchange.folder import open_folder
+from tasks.hub.database import open_hub
+from tasks.hub.status import StoreStatus, hub_status
+from tasks.settings import Settings
+from tasks.use_cases.importing import find_waiting
+
+
+@dataclass(frozen=True)
+class StoreStanding:
+    """A store in the hub and in the exchange folder."""
+
+    hub: StoreStatus
+    batches_waiting: int
+    last_looked_utc: str
+    """When the store's export last looked into RMS; empty if it never did."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The whole installation."""
+
+    stores: tuple[StoreStanding, ...]
+    products: int
+    shortfalls: int
+    """Levels below zero: more was sold than the hub knew of."""
+
+    @property
+    def sentence(self) -> str:
+        """One sentence on top of it all."""
+        waiting = sum(store.batches_waiting for store in self.stores)
+        people = sum(store.hub.quarantined + store.hub.rejected_batches for store in self.stores)
+        behind = "all is imported" if waiting == 0 else f"{waiting} batches wait to be imported"
+        needs = "nothing needs a person" if people == 0 else f"{people} things need a person"
+        return f"{len(self.stores)} stores, {behind}, {needs}; {self.shortfalls} stock levels below zero."
+
+
+def show_standing(settings: Settings) -> Standing:
+    """Read the state of all stores; raises `HubUnavailable`, `SchemaMismatch`, `TransferInterrupted`."""
+    with open_hub(settings.hub_url) as hub:
+        found = hub_status(hub)
+    folder = open_folder(settings.exchange_url)
+    waiting = find_waiting(settings)
+    stores = []
+    for store in found.stores:
+        head = batches.newest_position(folder, store.store, "orders")
+        stores.append(
+            StoreStanding(store, len(waiting.get(store.store, ())), head.checked_utc if head else "")
+        )
+    return Standing(tuple(stores), found.products, found.shortfalls)

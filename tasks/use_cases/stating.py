@@ -1,0 +1,278 @@
+"""Publishes what a store says it has, as of one bound, for the hub to compare with what it got.
+
+Read by the same code as the export, so that both agree by construction. Days never close: a late ticket
+re-opens its day in the next statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from data_contracts.documents import FILES, STREAM_STATEMENT, TICKET
+from data_contracts.manifest import Mark, Position
+from tasks import faults
+from tasks.exchange import batches
+from tasks.exchange.folder import Folder, open_folder
+from tasks.rms import reader
+from tasks.rms.dialects import read_bound
+from tasks.settings import Settings
+from tasks.use_cases.store_session import (
+    NumberRanges,
+    StoreSession,
+    check_same_database,
+    open_store,
+    parted,
+    position_of,
+    program_version,
+    store_reading,
+    utc_now,
+    utc_text,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.rms.tickets import TicketFrames
+
+faults.declare("statement.read", "statement.published")
+
+DAY_KEYS = ["business_date", "z_batch", "register"]
+DAY_SUMS = ["tickets", "lines", "units", "tax", "total"]
+TENDER_KEYS = ["business_date", "z_batch", "tender_code"]
+
+MARGIN = timedelta(days=2)
+"""How far a ticket's time may lie before its business date: a Z batch opens and clocks are set."""
+
+
+@dataclass(frozen=True)
+class StatementReport:
+    """What a statement says. Units and money in ten-thousandths."""
+
+    store: str
+    batch: str | None
+    """The batch published, None in a dry run."""
+    first_date: str
+    last_date: str
+    """Business dates covered; empty if there is no ticket."""
+    days: int
+    """Rows: a business date, Z batch and register each."""
+    tickets: int
+    lines: int
+    units: int
+    money: int
+    waiting: int
+    absent: int
+    """Numbers that RMS never filled."""
+
+
+def publish_statement(
+    settings: Settings,
+    store: str,
+    *,
+    days: int | None = 35,
+    dry_run: bool = False,
+    now: Callable[[], datetime] = utc_now,
+) -> StatementReport:
+    """Publish control totals of the last `days` business dates (None: all since the baseline).
+
+    Numbers are stated since the baseline, whatever `days` is. Tickets that RMS is still writing stand
+    among the numbers as waiting and in no total. Errors as in `exporting.export_orders`.
+    """
+    folder = open_folder(settings.exchange_url)
+    position = position_of(folder, store).position
+    moment = now()
+    with open_store(settings, store) as session:
+        bound = read_bound(session.connection)
+        check_same_database(session, position)
+        history = NumberRanges(position.history)
+        found = reader.numbers_since(session.connection, session.store_id, position.start, bound)
+        below = {number: known for number, known in found.items() if number not in history}
+        waiting = {number for number, known in below.items() if not known}
+        waiting |= {entry.number for entry in position.waiting} & below.keys()
+        local = moment.astimezone(ZoneInfo(settings.store(store).time_zone)).replace(tzinfo=None)
+        inside = _inside(session, position, days, local) & below.keys()
+        totals = _Totals()
+        reading = store_reading(settings, session, position)
+        for part in parted(sorted(inside - waiting), reader.RANGE_KEYS):
+            from tasks.rms.tickets import read_tickets
+
+            frames = read_tickets(session.connection, reading, part)
+            waiting |= _still_written(frames, position, bound)
+            totals.add(frames.only(set(part) - waiting))
+    faults.point("statement.read")
+    tables = totals.tables(days, local.date())
+    newest = max((number for number, known in below.items() if known), default=0)
+    numbers = _number_ranges(position, set(below), waiting, newest)
+    tables["numbers"] = _number_frame(store, numbers)
+    for role in ("days", "day_tenders"):
+        tables[role].insert(0, "store", store)
+    report = _report(store, tables, numbers)
+    if dry_run:
+        return report
+    batch = _publish(folder, position, tables, report, bound, newest, utc_text(moment))
+    faults.point("statement.published")
+    return replace(report, batch=batch)
+
+
+def _inside(session: StoreSession, position: Position, days: int | None, local: datetime) -> set[int]:
+    """Numbers that can fall into the period; a till whose clock runs ahead does not move it."""
+    since = None
+    if days is not None:
+        tomorrow = datetime.combine(local.date() + timedelta(days=1), time.min)
+        newest = reader.newest_time(session.connection, session.store_id, position.start, tomorrow)
+        if newest is not None:
+            since = datetime.combine(newest.date() - timedelta(days=days - 1) - MARGIN, time.min)
+    return reader.numbers_rung_since(session.connection, session.store_id, position.start, since)
+
+
+def _still_written(frames: TicketFrames, position: Position, bound: int) -> set[int]:
+    """Tickets of which the export has not published, or will not have published, what was read here."""
+    rows = zip(frames.tickets["number"].tolist(), frames.tickets["rowversion"].tolist(), strict=True)
+    # What did not settle but lies below the mark was published flagged, and is stated.
+    return {
+        number
+        for number, rowversion in rows
+        if rowversion >= bound or (number in frames.unsettled and rowversion > position.resume.rowversion)
+    }
+
+
+class _Totals:
+    """Sums of tickets per day and of tenders per day, gathered part by part."""
+
+    def __init__(self) -> None:
+        self.days: list[pd.DataFrame] = []
+        self.tenders: list[pd.DataFrame] = []
+
+    def add(self, frames: TicketFrames) -> None:
+        """Count some tickets."""
+        tickets = frames.tickets.assign(tickets=1, lines=frames.tickets["line_count"])
+        self.days.append(tickets.groupby(DAY_KEYS, as_index=False)[DAY_SUMS].sum())
+        tenders = frames.tenders.merge(frames.tickets[["number", "business_date", "z_batch"]], on="number")
+        self.tenders.append(tenders.groupby(TENDER_KEYS, as_index=False)[["amount"]].sum())
+
+    def tables(self, days: int | None, today: date) -> dict[str, pd.DataFrame]:
+        """The files `days` and `day_tenders`, cut to the period."""
+        all_days = _summed(self.days, DAY_KEYS, DAY_SUMS)
+        all_tenders = _summed(self.tenders, TENDER_KEYS, ["amount"])
+        dates = all_days["business_date"].tolist()
+        if days is None or not dates:
+            return {"days": all_days, "day_tenders": all_tenders}
+        newest = max((day for day in dates if day <= today.isoformat()), default=max(dates))
+        first = (date.fromisoformat(newest) - timedelta(days=days - 1)).isoformat()
+        return {
+            "days": all_days[all_days["business_date"] >= first].reset_index(drop=True),
+            "day_tenders": all_tenders[all_tenders["business_date"] >= first].reset_index(drop=True),
+        }
+
+
+def _summed(parts: list[pd.DataFrame], keys: list[str], sums: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    if not parts:
+        return pd.DataFrame(columns=[*keys, *sums])
+    return pd.concat(parts, ignore_index=True).groupby(keys, as_index=False)[sums].sum()
+
+
+NumberRange = tuple[int, int, int, str]
+"""(epoch, first, last, state)"""
+
+
+def _number_ranges(
+    position: Position, present: set[int], waiting: set[int], newest: int
+) -> list[NumberRange]:
+    """States of all numbers up to the newest ticket; gaps count as absent above the start mark."""
+    ranges: list[NumberRange] = []
+
+    def state(first: int, last: int, of: str) -> None:
+        for epoch, low, high in _by_epoch(position, first, last):
+            before = ranges[-1] if ranges else None
+            if before is not None and (before[0], before[2] + 1, before[3]) == (epoch, low, of):
+                ranges[-1] = (epoch, before[1], high, of)
+            else:
+                ranges.append((epoch, low, high, of))
+
+    expected = position.start.ticket_number + 1
+    for number in sorted(n for n in present if n <= newest):
+        if number > expected:
+            state(expected, number - 1, "absent")
+        state(number, number, "waiting" if number in waiting else "present")
+        expected = max(expected, number + 1)
+    return ranges
+
+
+def _by_epoch(position: Position, first: int, last: int) -> Iterable[tuple[int, int, int]]:
+    """(epoch, first, last) of the parts of a range, cut where an epoch starts."""
+    cuts = sorted({e.after_number for e in position.epochs if first <= e.after_number < last})
+    for low, high in zip([first, *(cut + 1 for cut in cuts)], [*cuts, last], strict=True):
+        yield position.epoch_of(low), low, high
+
+
+def _number_frame(store: str, ranges: list[NumberRange]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(
+        [(store, epoch, TICKET, first, last, state) for epoch, first, last, state in ranges],
+        columns=list(FILES[STREAM_STATEMENT]["numbers"]),
+    )
+
+
+def _report(store: str, tables: dict[str, pd.DataFrame], numbers: list[NumberRange]) -> StatementReport:
+    days = tables["days"]
+    dates = days["business_date"].tolist()
+
+    def count(wanted: str) -> int:
+        return sum(last - first + 1 for _, first, last, state in numbers if state == wanted)
+
+    return StatementReport(
+        store=store,
+        batch=None,
+        first_date=min(dates, default=""),
+        last_date=max(dates, default=""),
+        days=len(days),
+        tickets=int(days["tickets"].sum()),
+        lines=int(days["lines"].sum()),
+        units=int(days["units"].sum()),
+        money=int(days["total"].sum()),
+        waiting=count("waiting"),
+        absent=count("absent"),
+    )
+
+
+def _publish(
+    folder: Folder,
+    position: Position,
+    tables: dict[str, pd.DataFrame],
+    report: StatementReport,
+    bound: int,
+    newest: int,
+    created_utc: str,
+) -> str:
+    from data_contracts.frames import write_csv
+
+    read_to = Mark(rowversion=bound - 1, ticket_number=newest)
+    manifest = batches.publish_batch(
+        folder,
+        batches.Draft(
+            program_version=program_version(),
+            store=report.store,
+            epoch=position.epochs[-1].epoch,
+            stream=STREAM_STATEMENT,
+            created_utc=created_utc,
+            documents=report.tickets,
+            units=report.units,
+            money=report.money,
+            bound=bound,
+            range_from=position.start,
+            range_to=read_to,
+            position=Position(resume=read_to, swept=read_to, start=position.start, epochs=position.epochs),
+        ),
+        {
+            role: batches.Content(write_csv(tables[role], columns), len(tables[role]))
+            for role, columns in FILES[STREAM_STATEMENT].items()
+        },
+    )
+    return manifest.path

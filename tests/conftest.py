@@ -1,0 +1,45 @@
+"""Fixtures shared by all tests: a fresh hub on SQLite and, where a server is named, on PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from tasks.hub.database import Hub, migrate, open_hub
+
+HUB_VARIABLE = "TILLBRIDGE_TEST_HUB_URL"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def hub_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of an empty database of this test alone."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'hub.db'}"
+        return
+    server = os.environ.get(HUB_VARIABLE)
+    if not server:
+        pytest.skip(f"{HUB_VARIABLE} names no PostgreSQL server")
+    schema = f"tb_{uuid.uuid4().hex[:12]}"
+    engine = create_engine(server)
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(f"CREATE SCHEMA {schema}"))
+        joint = "&" if "?" in server else "?"
+        yield f"{server}{joint}options=-csearch_path%3D{schema}"
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
+        engine.dispose()
+
+
+@pytest.fixture
+def hub(hub_url: str) -> Iterator[Hub]:
+    """A migrated, empty hub."""
+    migrate(hub_url)
+    with open_hub(hub_url) as opened:
+        yield opened

@@ -1,0 +1,54 @@
+"""A real Prefect server for the whole test run, and a way to run code against it.
+
+Flows run in a process of their own: Prefect reads its settings once, at import, and must not find the
+developer's.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deployments.prefect_server import environment, running_server
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+RunPython = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def prefect_variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Variables that tie a process to a running server."""
+    home = tmp_path_factory.mktemp("prefect")
+    before = dict(os.environ)
+    try:
+        with running_server(home) as address:
+            port = int(address.rsplit(":", 1)[1])
+            yield {**before, **environment(home, port)}
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture
+def run_python(prefect_variables: dict[str, str]) -> RunPython:
+    """Run Python source (or a module with `-m`) against the server; fails the test on a bad exit status."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env={**prefect_variables, **variables},
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run

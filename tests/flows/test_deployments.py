@@ -1,0 +1,47 @@
+"""prefect.yaml against a real server: what it registers is really scheduled."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.flows.conftest import RunPython
+
+pytestmark = pytest.mark.prefect_server
+
+_COUNT_SCHEDULED = """
+import json, time
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter
+
+with get_client(sync_client=True) as client:
+    names = {d.id: d.name for d in client.read_deployments()}
+    deadline = time.monotonic() + 90
+    found = set()
+    while time.monotonic() < deadline and found < set(names.values()):
+        runs = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(state={"type": {"any_": ["SCHEDULED"]}}), limit=200
+        )
+        found = {names[run.deployment_id] for run in runs if run.deployment_id}
+        time.sleep(1)
+    print(json.dumps({"deployed": sorted(names.values()), "scheduled": sorted(found)}))
+"""
+
+
+def test_every_deployment_of_prefect_yaml_gets_scheduled_runs(run_python: RunPython) -> None:
+    """A wrong SQLAlchemy pin stops the scheduler without a word: runs by hand work, no cron ever fires."""
+    prefect = ("-m", "prefect")
+    run_python(*prefect, "work-pool", "create", "tillbridge", "--type", "process")
+    run_python(
+        *prefect,
+        "--no-prompt",
+        "deploy",
+        "--prefect-file",
+        "deployments/prefect.yaml",
+        "--all",
+        TILLBRIDGE_STORE="S1",
+    )
+
+    answer = run_python("-c", _COUNT_SCHEDULED).stdout.strip().splitlines()[-1]
+
+    expected = ["export-orders", "import-orders", "publish-statement", "reconcile", "sweep-orders"]
+    assert answer == f'{{"deployed": {expected}, "scheduled": {expected}}}'.replace("'", '"')

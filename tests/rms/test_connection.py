@@ -1,0 +1,168 @@
+"""Opening RMS: read-only, and every driver's error becomes one of ours without credentials."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError, SQLAlchemyError
+
+from data_contracts.errors import (
+    ConfigurationError,
+    SchemaMismatch,
+    StoreUnavailable,
+    TillbridgeError,
+)
+from tasks.rms import connection as rms
+from tasks.rms import tables
+from tasks.rms.schema_guard import REQUIRED, check_schema
+from tests.rms_database import Till
+
+
+class PsycopgError(Exception):
+    """Shaped as psycopg's errors are."""
+
+    def __init__(self, text: str, sqlstate: str | None = None) -> None:
+        super().__init__(text)
+        self.sqlstate = sqlstate
+
+
+class PyodbcError(Exception):
+    """Shaped as pyodbc's errors are: (SQLSTATE, text)."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "original", "expected"),
+    [
+        (OperationalError, sqlite3.OperationalError("database is locked"), StoreUnavailable),
+        (OperationalError, sqlite3.OperationalError("no such table: Transaction"), SchemaMismatch),
+        (OperationalError, sqlite3.OperationalError("unable to open database file"), ConfigurationError),
+        (DBAPIError, sqlite3.DatabaseError("file is not a database"), SchemaMismatch),
+        (OperationalError, PsycopgError("connection refused"), StoreUnavailable),
+        (OperationalError, PsycopgError("password authentication failed for user x"), ConfigurationError),
+        (OperationalError, PsycopgError("server closed the connection unexpectedly"), StoreUnavailable),
+        (OperationalError, PsycopgError("deadlock detected", "40P01"), StoreUnavailable),
+        (OperationalError, PsycopgError("lock not available", "55P03"), StoreUnavailable),
+        (OperationalError, PsycopgError("shutting down", "57P01"), StoreUnavailable),
+        (ProgrammingError, PsycopgError("relation does not exist", "42P01"), SchemaMismatch),
+        (ProgrammingError, PsycopgError("column does not exist", "42703"), SchemaMismatch),
+        (ProgrammingError, PsycopgError("permission denied", "42501"), ConfigurationError),
+        (OperationalError, PyodbcError("08S01", "communication link failure"), StoreUnavailable),
+        (OperationalError, PyodbcError("HYT00", "login timeout expired"), StoreUnavailable),
+        (DBAPIError, PyodbcError("40001", "chosen as the deadlock victim (1205)"), StoreUnavailable),
+        (DBAPIError, PyodbcError("42000", "Lock request time out (1222)"), StoreUnavailable),
+        (InterfaceError, PyodbcError("28000", "Login failed for user 'x' (18456)"), ConfigurationError),
+        (InterfaceError, PyodbcError("IM002", "Data source name not found"), ConfigurationError),
+        (ProgrammingError, PyodbcError("42S02", "Invalid object name (208)"), SchemaMismatch),
+        (ProgrammingError, PyodbcError("42S22", "Invalid column name (207)"), SchemaMismatch),
+    ],
+)
+def test_every_driver_s_error_becomes_one_of_ours(
+    kind: type[DBAPIError], original: Exception, expected: type[TillbridgeError]
+) -> None:
+    error: SQLAlchemyError = kind("SELECT secret", {"p": "secret"}, original)
+
+    ours = rms.translated(error, "S1")
+
+    assert type(ours) is expected
+    assert "`S1`" in ours.message
+    assert ours.next_step
+    assert "secret" not in str(ours)
+
+
+def test_nothing_can_be_written_through_it(till: Till) -> None:
+    with (
+        pytest.raises(TillbridgeError, match=r"read-?only"),
+        rms.open_rms(till.url, "S1") as connection,
+    ):
+        connection.execute(insert(tables.tender).values(ID=99))
+    with till.engine.connect() as connection:
+        assert connection.scalar(select(tables.tender.c.ID).where(tables.tender.c.ID == 99)) is None
+
+
+def test_a_database_that_is_not_there_names_the_setting(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ConfigurationError, match=r"is not there: .*none\.db") as caught,
+        rms.open_rms(f"sqlite:///{tmp_path / 'none.db'}", "S1"),
+    ):
+        pass
+    assert "[stores.S1]" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("not a url", "not a database URL"),
+        ("mysql+pymysql://u:hunter2@host/db", "no kind of RMS database"),
+        ("mssql+nosuch://u:hunter2@host/db", "not installed"),
+        ("postgresql+nosuch://u:hunter2@host/db", "not installed"),
+    ],
+)
+def test_a_wrong_url_is_a_matter_of_configuration_and_never_shown(url: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said) as caught, rms.open_rms(url, "S1"):
+        pass
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_server_that_does_not_answer_is_unavailable() -> None:
+    url = "postgresql+psycopg://u:hunter2@127.0.0.1:1/rms"
+    with pytest.raises(StoreUnavailable) as caught, rms.open_rms(url, "S1"):
+        pass
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_rms_database_passes_the_guard(till: Till) -> None:
+    with rms.open_rms(till.url, "S1") as connection:
+        check_schema(connection, "S1")
+
+
+def test_a_missing_column_or_table_is_named_and_additional_ones_do_not_matter(tmp_path: Path) -> None:
+    till = Till(f"sqlite:///{tmp_path / 'rms.db'}")
+    till.create()
+    with till.writing() as connection:
+        connection.execute(text('ALTER TABLE "TransactionEntry" RENAME COLUMN "SalesTax" TO "Vendor"'))
+        connection.execute(text('DROP TABLE "Tender"'))
+        connection.execute(text('CREATE TABLE "VendorTable" (x)'))
+
+    with (
+        pytest.raises(SchemaMismatch, match=r"lacks TransactionEntry\.SalesTax, Tender\. "),
+        rms.open_rms(till.url, "S1") as opened,
+    ):
+        check_schema(opened, "S1")
+
+
+def test_retail_management_hero_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "rmh.db"
+    connection = sqlite3.connect(file)
+    connection.execute('CREATE TABLE "Transaction" (TransactionNumber INTEGER, SyncGuid TEXT)')
+    connection.close()
+
+    with (
+        pytest.raises(SchemaMismatch, match="Retail Management Hero"),
+        rms.open_rms(f"sqlite:///{file}", "S1") as opened,
+    ):
+        check_schema(opened, "S1")
+
+
+def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
+    file = tmp_path / "rms.db"
+    file.write_text("this is not a database, it only looks like a file\n" * 20)
+
+    with (
+        pytest.raises(SchemaMismatch, match="not a database"),
+        rms.open_rms(f"sqlite:///{file}", "S1") as opened,
+    ):
+        check_schema(opened, "S1")
+
+
+def test_all_that_is_required_may_be_read() -> None:
+    forbidden: Any = [
+        (table, column)
+        for table, columns in REQUIRED.items()
+        for column in columns
+        if column not in tables.READABLE[table]
+    ]
+    assert forbidden == []

@@ -1,0 +1,43 @@
+"""Retries are decided by the kind of the error, in one place."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from data_contracts.errors import BatchAltered, StoreUnavailable
+
+
+class _Failed:
+    """As much of a failed state as the condition looks at."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def result(self, raise_on_failure: bool) -> BaseException:
+        assert not raise_on_failure
+        return self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [(StoreUnavailable("gone"), True), (BatchAltered("altered"), False), (ValueError("a bug"), False)],
+)
+def test_only_what_trying_again_may_clear_is_tried_again(error: BaseException, again: bool) -> None:
+    from tasks.steps import is_transient
+
+    assert is_transient(None, None, _Failed(error)) is again
+
+
+def test_importing_the_flows_loads_neither_pandas_nor_great_expectations() -> None:
+    code = (
+        "import sys\n"
+        "import flows.export_orders, flows.import_orders, flows.publish_statement, flows.reconcile\n"
+        "print([name for name in ('pandas', 'great_expectations', 'pyodbc') if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,178 @@
+"""The baseline: one start mark, published once, completed after a crash."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import insert, update
+
+from data_contracts.errors import ConfigurationError, StoreUnavailable
+from data_contracts.manifest import Mark
+from tasks import faults
+from tasks.rms import reader, tables
+from tasks.use_cases.baselining import baseline_store
+from tests.use_cases.store_fixtures import Shop, shop, small_shop
+
+__all__ = ["shop", "small_shop"]
+
+
+class Killed(BaseException):
+    """As if the process had ended here."""
+
+
+def test_the_baseline_fixes_the_mark_and_what_was_there_is_history(shop: Shop) -> None:
+    for number in (1, 2, 3, 7, 9):
+        shop.till.ring(number)
+
+    report = baseline_store(shop.settings, "S1", now=shop.now)
+
+    (manifest,) = shop.manifests("baseline")
+    frames = shop.read(manifest)
+    position = shop.head().position
+    assert report.batch == manifest.path
+    assert (report.history_tickets, report.items, report.units, report.completed) == (5, 0, 0, False)
+    assert frames["history_ranges"].to_dict("list") == {
+        "store": ["S1"] * 3,
+        "source": ["ticket"] * 3,
+        "first_number": [1, 7, 9],
+        "last_number": [3, 7, 9],
+    }
+    assert len(frames["opening_stock"]) == 0
+    assert position.start == position.resume == position.swept == manifest.position.start
+    assert position.start.ticket_number == 9
+    assert position.history == ((1, 3), (7, 7), (9, 9))
+    assert manifest.bound == position.start.rowversion + 1
+    assert shop.export(sweep=True).tickets == 0
+
+
+def test_a_store_without_a_ticket_begins_at_nothing(small_shop: Shop) -> None:
+    small_shop.baseline()
+    small_shop.till.ring(1)
+
+    assert small_shop.head().position.start.ticket_number == 0
+    assert small_shop.export().tickets == 1
+
+
+def test_opening_stock_is_what_items_hold_except_those_without_stock(shop: Shop) -> None:
+    with shop.till.writing() as connection:
+        connection.execute(update(tables.item).where(tables.item.c.ID == 1).values(Quantity=0.1 + 0.2))
+        connection.execute(update(tables.item).where(tables.item.c.ID == 2).values(Quantity=-2.0))
+        connection.execute(update(tables.item).where(tables.item.c.ID == 3).values(ItemType=7))
+        connection.execute(update(tables.item).where(tables.item.c.ID == 5).values(ItemLookupCode="SKU-4 "))
+
+    report = baseline_store(shop.settings, "S1", stock_from_rms=True, now=shop.now)
+
+    stock = shop.read(shop.manifests("baseline")[0])["opening_stock"]
+    assert dict(zip(stock["sku"], stock["quantity"], strict=True)) == {
+        "SKU-1": 3_000,
+        "SKU-2": -20_000,
+        "SKU-4": 200_000,
+    }
+    assert (report.items, report.units) == (3, 183_000)
+
+
+def test_stock_is_read_in_a_moment_in_which_nothing_is_sold(
+    small_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sold = iter(range(1, 100))
+    stock_on_hand = reader.stock_on_hand
+
+    def busy(*arguments):  # type: ignore[no-untyped-def]
+        found = stock_on_hand(*arguments)
+        small_shop.till.ring(next(sold))
+        return found
+
+    monkeypatch.setattr(reader, "stock_on_hand", busy)
+    with pytest.raises(StoreUnavailable, match="sold something each of the 5 times"):
+        baseline_store(small_shop.settings, "S1", stock_from_rms=True, now=small_shop.now)
+    assert small_shop.folder.list("S1/baseline") == []
+
+    monkeypatch.setattr(reader, "stock_on_hand", stock_on_hand)
+    small_shop.baseline(stock_from_rms=True)
+    assert small_shop.head().position.start.ticket_number == 5
+
+
+def test_a_second_baseline_is_refused(small_shop: Shop) -> None:
+    small_shop.till.ring(4)
+    small_shop.baseline()
+    before = small_shop.head()
+
+    with pytest.raises(ConfigurationError, match="exported from number 5 on"):
+        small_shop.baseline()
+    with pytest.raises(ConfigurationError, match="cannot be baselined again in this version"):
+        small_shop.baseline(again=True)
+    assert small_shop.head() == before
+    assert len(small_shop.manifests("baseline")) == 1
+
+
+def test_open_layaways_stop_the_baseline_and_open_quotes_do_not(shop: Shop) -> None:
+    with shop.till.writing() as connection:
+        connection.execute(insert(tables.order).values(StoreID=1, Type=3, Closed=False))
+        connection.execute(insert(tables.order).values(StoreID=1, Type=5, Closed=True))
+        connection.execute(insert(tables.order).values(StoreID=2, Type=5, Closed=False))
+        connection.execute(insert(tables.order).values(ID=77, StoreID=1, Type=5, Closed=False))
+
+    with pytest.raises(ConfigurationError, match="has 1 open layaways or backorders"):
+        shop.baseline()
+    assert shop.folder.list("S1/baseline") == []
+
+    with shop.till.writing() as connection:
+        connection.execute(update(tables.order).where(tables.order.c.ID == 77).values(Closed=True))
+    shop.baseline()
+
+
+def test_a_baseline_killed_anywhere_completes_with_one_mark(
+    small_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was rung after the published mark is not lost to a second, later mark."""
+    small_shop.till.ring(1)
+
+    def kill(name: str) -> None:
+        if name == "baseline.batch_published":
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(faults, "hook", kill)
+        with pytest.raises(Killed):
+            small_shop.baseline()
+    small_shop.till.ring(2)
+
+    report = baseline_store(small_shop.settings, "S1", now=small_shop.now)
+
+    assert report.completed
+    assert len(small_shop.manifests("baseline")) == 1
+    assert small_shop.head().position.start.ticket_number == 1
+    assert small_shop.export().tickets == 1
+    assert small_shop.published().keys() == {2}
+
+
+def test_an_orders_stream_that_nobody_can_read_comes_back_from_the_baseline(small_shop: Shop) -> None:
+    small_shop.till.ring(1)
+    small_shop.baseline()
+    small_shop.till.ring(2)
+    small_shop.export()
+    (manifest,) = small_shop.manifests()
+    (small_shop.folder.root / "S1/orders/head.json").write_bytes(b"")
+    (small_shop.folder.root / f"S1/orders/{manifest.name}.manifest.json").write_bytes(b"")
+
+    small_shop.baseline()
+
+    assert small_shop.head().position.resume.ticket_number == 1
+    assert small_shop.export().batches[0].startswith("S1/orders/000002-")
+
+
+def test_what_is_rung_while_the_baseline_runs_is_exported(
+    small_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    existing = reader.existing_numbers
+
+    def meanwhile(*arguments):  # type: ignore[no-untyped-def]
+        small_shop.till.ring(2)
+        return existing(*arguments)
+
+    small_shop.till.ring(1)
+    monkeypatch.setattr(reader, "existing_numbers", meanwhile)
+    small_shop.baseline()
+
+    assert small_shop.export().tickets == 1
+    assert small_shop.head().position.history == ((1, 1),)
+    assert small_shop.head().position.start != Mark()

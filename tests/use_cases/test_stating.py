@@ -1,0 +1,201 @@
+"""The statement: what the store has, as of one bound, in the words of the export."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from sqlalchemy import insert
+
+from data_contracts.errors import NotBaselined
+from tasks.rms import tables
+from tasks.use_cases.stating import StatementReport, publish_statement
+from tests.use_cases.store_fixtures import Shop, shop, small_shop
+
+__all__ = ["shop", "small_shop"]
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def state(shop: Shop, days: int | None = 35, dry_run: bool = False) -> StatementReport:
+    return publish_statement(shop.settings, "S1", days=days, dry_run=dry_run, now=shop.now)
+
+
+def test_days_and_tenders_are_the_sums_of_what_was_exported(shop: Shop) -> None:
+    shop.till.ring(1)
+    shop.baseline()
+    shop.till.ring(2, time=at("2026-11-22T09:00:00"), price="7.50")
+    shop.till.ring(3, time=at("2026-11-22T10:00:00"), quantity=0.3, price="10.00", total="3.00")
+    shop.till.ring(4, time=at("2026-11-23T10:00:00"), lines=[(1, 2.0, "5.00"), (2, -1.0, "1.00")])
+    with shop.till.writing() as connection:
+        shop.till.header(connection, 5, "20.00", time=at("2026-11-23T11:00:00"), BatchNumber=9)
+        shop.till.lines(connection, 5, [(1, 1.0, "20.00")])
+        shop.till.tender(connection, 5, "15.00")
+        shop.till.tender(connection, 5, "5.00", tender_id=2)
+    exported = shop.export()
+
+    report = state(shop)
+
+    (manifest,) = shop.manifests("statement")
+    frames = shop.read(manifest)
+    assert frames["days"].drop(columns="store").to_dict("records") == [
+        {
+            "business_date": "2026-11-22",
+            "z_batch": 7,
+            "register": 3,
+            "tickets": 2,
+            "lines": 2,
+            "units": 13_000,
+            "tax": 0,
+            "total": 105_000,
+        },
+        {
+            "business_date": "2026-11-23",
+            "z_batch": 7,
+            "register": 3,
+            "tickets": 1,
+            "lines": 2,
+            "units": 10_000,
+            "tax": 0,
+            "total": 90_000,
+        },
+        {
+            "business_date": "2026-11-23",
+            "z_batch": 9,
+            "register": 0,
+            "tickets": 1,
+            "lines": 1,
+            "units": 10_000,
+            "tax": 0,
+            "total": 200_000,
+        },
+    ]
+    tenders = frames["day_tenders"]
+    assert tenders[["business_date", "z_batch", "tender_code", "amount"]].values.tolist() == [
+        ["2026-11-22", 7, "CASH", 105_000],
+        ["2026-11-23", 7, "CASH", 90_000],
+        ["2026-11-23", 9, "CASH", 150_000],
+        ["2026-11-23", 9, "Card", 50_000],
+    ]
+    assert (report.tickets, report.lines, report.units, report.money) == (
+        exported.tickets,
+        exported.lines,
+        exported.units,
+        exported.money,
+    )
+    assert (report.first_date, report.last_date, report.batch) == ("2026-11-22", "2026-11-23", manifest.path)
+    assert (manifest.documents, manifest.money) == (4, 395_000)
+    assert manifest.bound == shop.head().position.resume.rowversion + 1
+
+
+def test_every_number_since_the_start_mark_is_present_absent_or_waiting(shop: Shop) -> None:
+    shop.till.ring(10)
+    shop.till.ring(12)
+    shop.baseline()
+    for number in (13, 14, 17, 20):
+        shop.till.ring(number)
+    shop.till.ring(11, time=at("2026-11-01T09:00:00"))
+    with shop.till.writing() as connection:
+        shop.till.header(connection, 18, "5.00")
+    shop.export()
+
+    report = state(shop)
+
+    numbers = shop.read(shop.manifests("statement")[0])["numbers"]
+    assert numbers[["epoch", "source", "first_number", "last_number", "state"]].values.tolist() == [
+        [1, "ticket", 11, 11, "present"],
+        [1, "ticket", 13, 14, "present"],
+        [1, "ticket", 15, 16, "absent"],
+        [1, "ticket", 17, 17, "present"],
+        [1, "ticket", 18, 18, "waiting"],
+        [1, "ticket", 19, 19, "absent"],
+        [1, "ticket", 20, 20, "present"],
+    ]
+    assert (report.waiting, report.absent, report.tickets) == (1, 3, 5)
+
+
+def test_a_ticket_that_no_export_has_seen_settled_is_waiting_here_as_well(small_shop: Shop) -> None:
+    small_shop.baseline()
+    with small_shop.till.writing() as connection:
+        small_shop.till.header(connection, 1, "5.00")
+
+    report = state(small_shop)
+
+    assert (report.waiting, report.tickets) == (1, 0)
+
+
+def test_what_was_published_flagged_is_stated_because_the_hub_has_it(small_shop: Shop) -> None:
+    small_shop.baseline()
+    with small_shop.till.writing() as connection:
+        small_shop.till.header(connection, 1, "5.00")
+    small_shop.export()
+    small_shop.wait(10)
+    assert small_shop.export().unsettled == 1
+
+    report = state(small_shop)
+
+    assert (report.waiting, report.tickets, report.money) == (0, 1, 50_000)
+
+
+def test_a_statement_covers_days_back_from_the_newest_and_a_wrong_clock_does_not_move_it(shop: Shop) -> None:
+    shop.baseline()
+    for number, day in enumerate(("10-01", "11-20", "11-21", "11-22"), start=1):
+        shop.till.ring(number, time=at(f"2026-{day}T09:00:00"))
+    shop.till.ring(5, time=at("2031-01-01T09:00:00"))
+
+    report = state(shop, days=2)
+    assert (report.first_date, report.last_date, report.tickets) == ("2026-11-21", "2031-01-01", 3)
+
+    everything = state(shop, days=None)
+    assert (everything.first_date, everything.tickets) == ("2026-10-01", 5)
+    assert [m.sequence for m in shop.manifests("statement")] == [1, 2]
+
+
+def test_history_is_not_stated(small_shop: Shop) -> None:
+    small_shop.till.ring(1)
+    small_shop.baseline()
+    small_shop.till.touch(1, Comment="edited")
+
+    report = state(small_shop)
+
+    assert (report.tickets, report.absent, report.waiting) == (0, 0, 0)
+    frames = small_shop.read(small_shop.manifests("statement")[0])
+    assert [len(frame) for frame in frames.values()] == [0, 0, 0]
+
+
+def test_a_z_batch_that_opened_long_before_keeps_its_tickets_in_the_period(small_shop: Shop) -> None:
+    small_shop.configure(business_date="z_batch")
+    with small_shop.till.writing() as connection:
+        connection.execute(
+            insert(tables.batch).values(
+                BatchNumber=8, StoreID=1, RegisterID=4, OpeningTime=at("2026-11-23T08:00:00")
+            )
+        )
+    small_shop.baseline()
+    small_shop.till.ring(1, time=at("2026-11-23T00:30:00"))  # Z batch 7, opened on the 22nd
+    with small_shop.till.writing() as connection:
+        small_shop.till.header(connection, 2, "10.00", time=at("2026-11-22T23:59:00"), BatchNumber=8)
+        small_shop.till.lines(connection, 2, [(1, 1.0, "10.00")])
+        small_shop.till.tender(connection, 2, "10.00")
+
+    state(small_shop, days=1)
+
+    days = small_shop.read(small_shop.manifests("statement")[0])["days"]
+    assert days[["business_date", "z_batch", "tickets"]].values.tolist() == [["2026-11-23", 8, 1]]
+
+
+def test_a_dry_run_publishes_nothing(small_shop: Shop) -> None:
+    small_shop.baseline()
+    small_shop.till.ring(1)
+
+    report = state(small_shop, dry_run=True)
+
+    assert (report.batch, report.tickets) == (None, 1)
+    assert small_shop.folder.list("S1/statement") == []
+
+
+def test_a_store_without_a_baseline_has_nothing_to_state(small_shop: Shop) -> None:
+    with pytest.raises(NotBaselined):
+        state(small_shop)
