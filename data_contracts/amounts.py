@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 SCALE = 10_000
+CENT = 100
+"""Ten-thousandths in a cent."""
 AMOUNT_PATTERN = r"^-?[0-9]{1,14}\.[0-9]{4}$"
 """The only text form of an amount in a file. Fourteen digits stay far inside 64 bits."""
 

@@ -20,20 +20,21 @@ _LIMIT = 2**63 - 1
 Frames = Mapping[str, pd.DataFrame]
 
 
-def add_computed(stream: str, frames: Frames) -> dict[str, pd.DataFrame]:
+def add_computed(stream: str, frames: Frames, tolerance_per_line: int) -> dict[str, pd.DataFrame]:
     """The typed frames of a stream with their computed columns.
 
     The frames carry `batch` and `row`, in a stream of documents `document` too, as integers.
+    `tolerance_per_line` is the difference per line, in ten-thousandths, that is taken as rounding.
     """
     if stream == STREAM_ORDERS:
-        return _orders(frames)
+        return _orders(frames, tolerance_per_line)
     return {
         role: frame.assign(overlaps=_overlaps(frame)) if "first_number" in frame.columns else frame
         for role, frame in frames.items()
     }
 
 
-def _orders(frames: Frames) -> dict[str, pd.DataFrame]:
+def _orders(frames: Frames, tolerance_per_line: int) -> dict[str, pd.DataFrame]:
     tickets, lines, tenders = frames["tickets"], frames["ticket_lines"], frames["tenders"]
     documents = tickets["document"].tolist()
     headers = Counter(documents)
@@ -46,7 +47,7 @@ def _orders(frames: Frames) -> dict[str, pd.DataFrame]:
     tax_of = _sums(line_documents, taxes)
     product_of = _sums(line_documents, products)
 
-    total_of_lines, total_gap, total_gap_per_line, tax_gap, tax_gap_per_line = [], [], [], [], []
+    total_of_lines, total_gap, total_beyond, tax_gap, tax_beyond = [], [], [], [], []
     for document, tax, total, included in zip(
         documents,
         tickets["tax"].tolist(),
@@ -54,14 +55,14 @@ def _orders(frames: Frames) -> dict[str, pd.DataFrame]:
         tickets["prices_include_tax"].tolist(),
         strict=True,
     ):
-        count = max(lines_found[document], 1)
+        tolerated = tolerance_per_line * max(lines_found[document], 1)
         expected = product_of.get(document, 0) + (0 if included else tax * SCALE)
         gap = abs(total * SCALE - expected)
         total_of_lines.append((2 * expected + SCALE) // (2 * SCALE))  # half up, for people
         total_gap.append(_up(gap, SCALE))
-        total_gap_per_line.append(_up(gap, SCALE * count))
+        total_beyond.append(_up(max(gap - tolerated * SCALE, 0), SCALE))
         tax_gap.append(abs(tax - tax_of.get(document, 0)))
-        tax_gap_per_line.append(_up(tax_gap[-1], count))
+        tax_beyond.append(max(tax_gap[-1] - tolerated, 0))
 
     return {
         "tickets": tickets.assign(
@@ -72,9 +73,9 @@ def _orders(frames: Frames) -> dict[str, pd.DataFrame]:
             tax_of_lines=_column(tax_of.get(document, 0) for document in documents),
             total_of_lines=_column(total_of_lines),
             total_gap=_column(total_gap),
-            total_gap_per_line=_column(total_gap_per_line),
+            total_beyond=_column(total_beyond),
             tax_gap=_column(tax_gap),
-            tax_gap_per_line=_column(tax_gap_per_line),
+            tax_beyond=_column(tax_beyond),
             days_apart=_days_apart(tickets),
         ),
         "ticket_lines": lines.assign(headers_found=_column(headers[d] for d in line_documents)),

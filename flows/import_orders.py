@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from data_contracts.errors import FinalError, TransientError
 from data_contracts.parameters import HubScope
@@ -16,7 +16,7 @@ from tasks.settings import load_settings
 from tasks.use_cases.importing import BatchRef, ImportedBatch, ImportSummary, still_waiting
 
 _EVERYTHING = HubScope()
-_SIDE_BY_SIDE: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=4)
+_SIDE_BY_SIDE = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=4))
 
 
 @flow(name="import-orders", persist_result=False, task_runner=_SIDE_BY_SIDE)

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from data_contracts.amounts import from_decimal
 from data_contracts.errors import ConfigurationError
 
 CONFIG_VARIABLE = "TILLBRIDGE_CONFIG"
@@ -59,10 +60,15 @@ class HubSettings(Section):
     """The generic customer that owns every ticket."""
     walk_in_name: str = "Walk In Customer"
     """The generic customer's name."""
-    tolerance_per_line: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]{1,4}$")] = "0.01"
+    tolerance_per_line: Annotated[str, Field(pattern=r"^[0-9]{1,9}\.[0-9]{1,4}$")] = "0.01"
     """Difference between a ticket's total and its lines taken as rounding, in money per line."""
     skus_ignore_case: bool = True
     """Whether SKUs compare without regard to case."""
+
+    @property
+    def tolerance(self) -> int:
+        """`tolerance_per_line` in ten-thousandths."""
+        return from_decimal(self.tolerance_per_line)
 
 
 class ExchangeSettings(Section):
@@ -236,7 +242,8 @@ def load_settings(path: str | Path | None = None) -> Settings:
             next_step="mend that line",
             file=str(file),
         ) from error
-    raw.pop("folder", None) if "folder" not in raw else _refuse(file, text, ("folder",), "is not a setting")
+    if "folder" in raw:
+        raise _wrong(file, text, ("folder",), "is not a setting")
     filled = _fill(raw, file, text, ())
     try:
         settings = Settings.model_validate({**filled, "folder": file.resolve().parent})
@@ -286,10 +293,6 @@ def _fill(value: Any, file: Path, text: str, place: tuple[str, ...]) -> Any:
         return os.environ[name]
 
     return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", replace, value)
-
-
-def _refuse(file: Path, text: str, place: tuple[str, ...], reason: str) -> None:
-    raise _wrong(file, text, place, reason)
 
 
 def _wrong(file: Path, text: str, place: tuple[str, ...], reason: str) -> ConfigurationError:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
-from data_contracts.amounts import SCALE
+from data_contracts.amounts import CENT, SCALE
 from data_contracts.documents import sku_key
 from data_contracts.errors import ConfigurationError
 from deployments.sample_store.catalog import WITHOUT_STOCK
@@ -102,8 +102,10 @@ def extend(quantity: int, price: int) -> int:
 
 
 def line_tax(extended: int, tax_system: int, basis_points: int) -> int:
-    """The tax in (VAT) or on top of a line's amount, rounded at the fourth decimal."""
-    return rounded(extended * basis_points, SCALE + basis_points if tax_system == VAT else SCALE)
+    """The tax in a line's amount (VAT), to four decimals, or on top of it, to the cent that is charged."""
+    if tax_system == VAT:
+        return rounded(extended * basis_points, SCALE + basis_points)
+    return rounded(extended * basis_points, SCALE * CENT) * CENT
 
 
 def ticket_line(shop: Shop, item: StockItem, quantity: int, price: int | None = None) -> TicketLine:

@@ -166,7 +166,9 @@ def validate_batches(settings: Settings, refs: Sequence[BatchRef]) -> list[Impor
                     checked.append(_store_rejection(hub, manifest, error))
             for group in _groups(readable):
                 manifests = [manifest for manifest, _ in group]
-                verdicts = validate(stream, [rows for _, rows in group])
+                verdicts = validate(
+                    stream, [rows for _, rows in group], tolerance_per_line=settings.hub.tolerance
+                )
                 for manifest, verdict in zip(manifests, verdicts, strict=True):
                     hub_inbox.store_verdict(hub, manifest, verdict)
                     failing = {r.document for r in verdict.reasons if r.document}

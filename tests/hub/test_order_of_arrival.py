@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from data_contracts.manifest import Manifest
@@ -25,7 +25,7 @@ Batch = tuple[Manifest, Frames, dict[str, str]]
 STATE = {
     "orders": "SELECT * FROM orders ORDER BY order_id",
     "lines": "SELECT * FROM order_lines ORDER BY order_id, line",
-    "levels": "SELECT * FROM stock_levels ORDER BY warehouse, sku",
+    "levels": "SELECT * FROM stock_levels WHERE physical <> 0 OR reserved <> 0 ORDER BY warehouse, sku",
     "payments": "SELECT document, SUM(amount) FROM payments GROUP BY document ORDER BY document",
     "documents": "SELECT document, kind, state, revision, sequence, batch, order_id, warehouse, returns_to "
     "FROM documents ORDER BY document",
@@ -143,15 +143,28 @@ def play(world: World, batches: Sequence[Batch], order: Sequence[int], catalog_a
             world.catalog([*KNOWN, "LATE-1"])
         manifest, frames, refused = batches[at]
         store_verdict(world.hub, manifest, verdict_of(manifest, refused))
-        outcome = import_batch(world.hub, world.settings, manifest, to_rows(frames), now="2026-11-24T06:00:00.000Z")
-        told = outcome.accepted + outcome.quarantined + outcome.pending + outcome.seen_before + outcome.superseded
+        outcome = import_batch(
+            world.hub, world.settings, manifest, to_rows(frames), now="2026-11-24T06:00:00.000Z"
+        )
+        told = (
+            outcome.accepted
+            + outcome.quarantined
+            + outcome.pending
+            + outcome.seen_before
+            + outcome.superseded
+        )
         assert told == outcome.documents == len(frames["tickets"])
     world.catalog([*KNOWN, "LATE-1"])
     prove(world)
     return state(world)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking replays two hubs a try: too slow here
+)
 @given(history=histories())
 def test_any_order_and_repetition_of_batches_ends_the_same(
     history: tuple[list[list[Ticket]], list[int], list[int], int],

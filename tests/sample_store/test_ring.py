@@ -61,11 +61,11 @@ def stock(url: str) -> dict[str, float]:
         (-10_000, ring.VAT, 2_000, -1_667),
         (3, ring.VAT, 2_000, 1),  # a half goes away from zero
         (-3, ring.VAT, 2_000, -1),
-        (25_500, 0, 625, 1_594),
+        (25_500, 0, 625, 1_600),  # on top: to the cent
         (0, ring.VAT, 2_000, 0),
     ],
 )
-def test_tax_of_a_line_is_rounded_at_the_fourth_decimal(
+def test_tax_of_a_line_is_rounded_at_the_fourth_decimal_in_prices_and_at_the_cent_on_top(
     extended: int, system: int, basis_points: int, tax: int
 ) -> None:
     assert ring.line_tax(extended, system, basis_points) == tax
@@ -114,10 +114,10 @@ def test_sale_where_the_tax_comes_on_top(make_shop: Callable[..., str]) -> None:
     with SampleStore.open(url) as store:
         store.ring_sale([("MUG", 1), ("LAMP", 1)], at=AT)
 
-    # 2.55 x 6.25 % = 0.159375 -> 0.1594; 19.99 x 6.25 % = 1.249375 -> 1.2494
-    assert rows(url, rms.transaction, "Total", "SalesTax") == [(239_488, 14_088)]
-    assert rows(url, rms.transaction_entry, "SalesTax") == [(1_594,), (12_494,)]
-    assert rows(url, rms.tender_entry, "Amount") == [(239_488,)]
+    # 2.55 x 6.25 % = 0.159375 -> 0.16; 19.99 x 6.25 % = 1.249375 -> 1.25
+    assert rows(url, rms.transaction, "Total", "SalesTax") == [(239_500, 14_100)]
+    assert rows(url, rms.transaction_entry, "SalesTax") == [(1_600,), (12_500,)]
+    assert rows(url, rms.tender_entry, "Amount") == [(239_500,)]
 
 
 def test_void_mirrors_lines_taxes_and_tenders_and_leaves_the_original(make_shop: Callable[..., str]) -> None:
@@ -130,10 +130,10 @@ def test_void_mirrors_lines_taxes_and_tenders_and_leaves_the_original(make_shop:
 
     assert void == (2, "void", False)
     columns = ("RecallType", "RecallID", "Total", "SalesTax")
-    assert rows(url, rms.transaction, *columns) == [(0, 0, 293_675, 17_275), (3, 1, -293_675, -17_275)]
+    assert rows(url, rms.transaction, *columns) == [(0, 0, 293_700, 17_300), (3, 1, -293_700, -17_300)]
     lines = rows(url, rms.transaction_entry, "TransactionNumber", "ItemID", "Quantity", "Price", "SalesTax")
     assert lines[2:] == [(2, item, -quantity, price, -tax) for _, item, quantity, price, tax in lines[:2]]
-    assert rows(url, rms.tender_entry, "TransactionNumber", "Amount") == [(1, 293_675), (2, -293_675)]
+    assert rows(url, rms.tender_entry, "TransactionNumber", "Amount") == [(1, 293_700), (2, -293_700)]
     assert stock(url) == before
 
 

@@ -1,0 +1,173 @@
+"""An import that dies anywhere leaves nothing behind, and repeating it ends as if it had never died."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from data_contracts.errors import HubUnavailable, NotYetArrived
+from data_contracts.manifest import Reason
+from tasks import faults
+from tasks.hub import inbox
+from tasks.hub.database import lock_store, migrate, open_hub
+from tasks.hub.importer import import_batch
+from tests.documents import make_batch, make_ticket, to_rows
+from tests.hub.test_order_of_arrival import state
+from tests.hub.world import World, make_manifest, verdict_of
+
+POINTS = sorted(
+    name
+    for name in faults.NAMES
+    if name.startswith(("hub.import.", "hub.orders.", "hub.ledger.", "hub.quarantine.", "hub.verdict."))
+)
+
+
+class Died(Exception):
+    """The process ends here."""
+
+
+def import_two(world: World) -> None:
+    world.orders(make_ticket(1, [("SKU-1", 2, "10.00")]), make_ticket(9, [("NOPE", 1, "1.00")]))
+    world.orders(
+        make_ticket(1, [("SKU-1", 3, "10.00")]),
+        make_ticket(2, [("SKU-1", -1, "10.00")], recall_type=1, recall_id=1),
+        sequence=2,
+    )
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> Iterator[World]:
+    folder = tmp_path / "clean"
+    folder.mkdir()
+    url = f"sqlite:///{folder / 'hub.db'}"
+    migrate(url)
+    with open_hub(url) as hub:
+        world = World(hub, folder).ready()
+        import_two(world)
+        yield world
+
+
+@pytest.mark.parametrize("name", POINTS)
+@pytest.mark.parametrize("occurrence", [1, 2])
+def test_import_that_dies_anywhere_is_repeated_to_the_same_end(
+    name: str, occurrence: int, clean: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'hub.db'}"
+    migrate(url)
+    with open_hub(url) as hub:
+        world = World(hub, tmp_path).ready()
+        passed = 0
+
+        def die(point: str) -> None:
+            nonlocal passed
+            passed += point == name
+            if passed == occurrence:
+                raise Died(point)
+
+        monkeypatch.setattr(faults, "hook", die)
+        with pytest.raises(Died):
+            import_two(world)
+        monkeypatch.setattr(faults, "hook", None)
+        import_two(world)
+
+        assert state(world) == state(clean)
+        events = "SELECT store, number, type FROM events ORDER BY store, number"
+        assert world.rows(events) == clean.rows(events)
+
+
+def test_second_importer_of_a_store_is_told_and_leaves(world: World, hub_url: str) -> None:
+    if not hub_url.startswith("postgresql"):
+        pytest.skip("SQLite lets writers wait for each other instead")
+    with open_hub(hub_url) as other, other.writing() as connection:
+        lock_store(connection, "S1")
+
+        with pytest.raises(HubUnavailable, match="Another run is writing store S1"):
+            world.orders(make_ticket(1))
+        assert world.orders(make_ticket(1, store="S2"), store="S2").accepted == 1
+    assert world.orders(make_ticket(1)).accepted == 1
+
+
+def test_two_importers_of_one_batch_book_it_once(world: World, hub_url: str) -> None:
+    frames = make_batch([make_ticket(n) for n in range(1, 20)])
+    manifest = make_manifest(frames, "orders", 1)
+    inbox.store_verdict(world.hub, manifest, verdict_of(manifest))
+    said: list[str] = []
+
+    def run() -> None:
+        with open_hub(hub_url) as hub:
+            try:
+                outcome = import_batch(hub, world.settings, manifest, to_rows(frames))
+                said.append("already" if outcome.already else "new")
+            except HubUnavailable:
+                said.append("busy")
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert said.count("new") == 1
+    assert world.stock() == {("W1", "SKU-1"): "-19.00"}
+
+
+@pytest.mark.parametrize("table", ["stock_movements", "events"])
+@pytest.mark.parametrize("change", ["DELETE FROM {}", "UPDATE {} SET at_utc = 'x'"])
+def test_database_refuses_to_change_what_was_posted(world: World, table: str, change: str) -> None:
+    world.orders(make_ticket(1))
+
+    with pytest.raises(DBAPIError, match="append-only"), world.hub.writing() as connection:
+        connection.execute(text(change.format(table)))
+
+
+def test_batch_without_a_verdict_is_not_imported(world: World) -> None:
+    frames = make_batch([make_ticket(1)])
+    manifest = make_manifest(frames, "orders", 1)
+
+    with pytest.raises(NotYetArrived, match="no stored verdict"):
+        import_batch(world.hub, world.settings, manifest, to_rows(frames))
+    assert inbox.find_batch(world.hub, manifest) is None
+
+
+def test_rejected_batch_is_recorded_and_stays_rejected(world: World) -> None:
+    manifest = make_manifest(make_batch([make_ticket(1)]), "orders", 1)
+    reason = Reason(rule="altered", message="The file is not what the manifest says.")
+
+    first = inbox.reject_batch(world.hub, manifest, (reason,))
+    again = inbox.reject_batch(world.hub, manifest, ())
+
+    assert (first.state, first.already) == ("rejected", False)
+    assert (again.state, again.already, again.reasons) == ("rejected", True, (reason,))
+    assert inbox.known_batches(world.hub, "S1", "orders") == {manifest.name: "rejected"}
+
+
+def test_missing_sequence_is_an_event_and_later_batches_still_import(world: World) -> None:
+    assert world.orders(make_ticket(1), sequence=4).accepted == 1
+
+    assert world.rows("SELECT payload FROM events WHERE type = 'sequence_gap'") == [
+        ('{"stream": "orders", "first_missing": 1, "last_missing": 3}',)
+    ]
+
+
+def test_two_batches_of_one_sequence_are_both_imported(world: World) -> None:
+    world.orders(make_ticket(1), batch_id="0" * 12)
+    world.orders(make_ticket(2), batch_id="f" * 12)
+
+    assert len(inbox.known_batches(world.hub, "S1", "orders")) == 2
+    assert len(world.rows("SELECT * FROM reporting_orders")) == 2
+
+
+def test_empty_cycle_loads_no_pandas() -> None:
+    code = (
+        "import sys; import tasks.hub.database, tasks.hub.registry, tasks.hub.inbox, tasks.hub.status; "
+        "sys.exit('pandas' in sys.modules or 'great_expectations' in sys.modules or 'alembic' in sys.modules)"
+    )
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
