@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -22,7 +22,7 @@ import click
 
 from data_contracts.amounts import show_money, show_units
 from data_contracts.errors import ConfigurationError, TillbridgeError
-from deployments.output import show_table
+from deployments.output import say, show_table
 from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -75,17 +75,16 @@ number_lookback = 20
 class Tally:
     """What the story moved, for its last page."""
 
-    tickets: int = 0
     lines: int = 0
     batches: int = 0
     imported: int = 0
-    flow_runs: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
+    runs: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def timed(self, name: str, started: float) -> None:
         """Add what a flow took."""
-        self.flow_runs += 1
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
+        self.runs[name] += 1
+        self.seconds[name] += time.monotonic() - started
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -134,7 +133,8 @@ def tell() -> int:
     with running_server(HOME / "prefect") as address:
         # The runs log to the server, where `make ui` shows them; the story stays readable.
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-        click.echo(f"   listening at {address} until the story ends\n")
+        say(f"Listening at {address} until the story ends.")
+        click.echo()
         tally = Tally()
         go_live(settings, tally)
         trade(settings, tally)
@@ -160,7 +160,7 @@ def start_fresh() -> None:
 
 def heading(number: str, text: str) -> None:
     """The title of a step."""
-    click.echo(click.style(f"{number}. {text}", bold=True))
+    click.echo(click.style(f"{number}. {text}", bold=True) + "\n")
 
 
 def build_shops(settings: Settings, invoices: Sequence[Invoice]) -> None:
@@ -191,13 +191,13 @@ def build_shops(settings: Settings, invoices: Sequence[Invoice]) -> None:
             (
                 code,
                 settings.store(code).time_zone,
-                "20% in the prices" if in_prices else "6.25% on top",
+                "20%, in prices" if in_prices else "6.25%, on top",
                 f"{report.items:,}",
-                f"{report.registers}",
+                f"{report.invoices:,}",
                 f"{len(history):,}",
             )
         )
-    show_table(("shop", "time zone", "tax", "items", "registers", "tickets so far"), rows)
+    show_table(("shop", "time zone", "tax", "items", "to ring", "rung before"), rows)
 
 
 def set_up_hub(settings: Settings, invoices: Sequence[Invoice]) -> None:
@@ -213,7 +213,8 @@ def set_up_hub(settings: Settings, invoices: Sequence[Invoice]) -> None:
         configure(hub, settings)
     write_catalog(HOME / "catalog.csv", invoices)
     report = import_catalog(settings, HOME / "catalog.csv")
-    click.echo(f"   {report.products:,} products read from .demo/catalog.csv\n")
+    say(f"{report.products:,} products read from .demo/catalog.csv")
+    click.echo()
 
 
 def go_live(settings: Settings, tally: Tally) -> None:
@@ -225,16 +226,17 @@ def go_live(settings: Settings, tally: Tally) -> None:
     for code in sorted(settings.stores):
         report = baseline_store(settings, code, stock_from_rms=True)
         rows.append((code, report.start.ticket_number, f"{report.items:,}", show_units(report.units)))
-    show_table(("shop", "start mark after ticket", "items", "units of opening stock"), rows)
+    show_table(("shop", "live after ticket", "items in stock", "units of opening stock"), rows)
     imported = run_import(tally)
-    click.echo(f"   The hub took in {len(imported.batches)} baselines.\n")
+    say(f"The hub took in {len(imported.batches)} baselines; older tickets are history and never booked.")
+    click.echo()
 
 
 def trade(settings: Settings, tally: Tally) -> None:
     """Several business days: ring, export, import."""
     from deployments.sample_store.store import SampleStore
 
-    heading("5", f"{DAYS} business days: the tills ring, export-orders and import-orders run")
+    heading("5", f"{DAYS} business days: tills ring, export-orders and import-orders run")
     with SampleStore.open(settings.rms_url("LONDON")) as shop:
         days = shop.days()[:DAYS]
     rows = []
@@ -245,7 +247,7 @@ def trade(settings: Settings, tally: Tally) -> None:
         kinds = Counter(ticket.kind for tickets in rung.values() for ticket in tickets)
         rows.append(
             (
-                f"{day:%a %d %b}",
+                f"{day:%a %d}",
                 *(len([t for t in rung[code] if t.kind != "gap"]) for code in sorted(rung)),
                 kinds["return"] + kinds["exchange"] + kinds["void"],
                 f"{sum(report.lines for report in published):,}",
@@ -254,9 +256,7 @@ def trade(settings: Settings, tally: Tally) -> None:
                 imported.quarantined,
             )
         )
-    show_table(
-        ("day", *sorted(settings.stores), "ret/exch/void", "lines", "money", "accepted", "quarantined"), rows
-    )
+    show_table(("day", *sorted(settings.stores), "undone", "lines", "money", "booked", "held"), rows)
 
 
 def ring(settings: Settings, day: date) -> dict[str, list[Rung]]:
@@ -285,25 +285,27 @@ def unknown_sku(settings: Settings, tally: Tally) -> None:
         number, sku = shop.ring_unknown_item()
     run_export("LONDON", tally)
     run_import(tally)
-    click.echo(f"   Ticket {number} has the SKU {sku}, which the hub does not know. It waits, whole:")
+    say(f"Ticket {number} has the SKU {sku}, which the hub does not know. It waits, whole:")
     with open_hub(settings.hub_url) as hub:
         for entry in open_entries(hub):
-            click.echo(f"   {entry.document}: {entry.message}")
-            click.echo(f"   What to do: {entry.fix}")
-    click.echo("   The tickets around it were booked; stock moved for none of its lines.\n")
+            say(f"{entry.document}: {entry.message}", indent=4, bullet="- ")
+            say(f"What to do: {entry.fix}.", indent=6)
+    say("The tickets around it were booked; no stock moved for any of its lines.")
+    click.echo()
 
 
 def sweep(settings: Settings, tally: Tally) -> None:
     """Tickets of an offline till arrive with old numbers and old times."""
     heading("7", "The daily sweep looks for old numbers that arrived late")
-    rows = []
-    for code in sorted(settings.stores):
-        report = run_export(code, tally, sweep=True)
-        rows.append((code, report.tickets, report.before_baseline))
+    read = [run_export(code, tally, sweep=True).tickets for code in sorted(settings.stores)]
     imported = run_import(tally)
-    show_table(("shop", "read again", "older than the baseline"), rows)
+    say(f"It read {sum(read)} tickets of both shops again, whatever their numbers.")
     seen = sum(batch.seen_before for batch in imported.batches)
-    click.echo(f"   {seen} were in the hub already and changed nothing; {imported.accepted} were new.\n")
+    say(
+        f"{seen} were in the hub already and changed nothing; {imported.accepted} were new: rung on an "
+        "offline till, with numbers and times of long ago."
+    )
+    click.echo()
 
 
 def prove(settings: Settings, tally: Tally) -> int:
@@ -336,18 +338,26 @@ def prove(settings: Settings, tally: Tally) -> int:
 
 def last_page(tally: Tally, seconds: float, unexplained: int) -> None:
     """What was moved, how fast, and where to look."""
+    click.echo()
     heading("9", "What was moved, how fast, and where to look")
     show_table(
-        ("flow", "seconds in all"),
-        [(name, f"{taken:.1f}") for name, taken in sorted(tally.seconds.items())],
+        ("flow", "runs", "seconds in all"),
+        [(name, tally.runs[name], f"{taken:.1f}") for name, taken in sorted(tally.seconds.items())],
     )
-    click.echo(
-        f"   {tally.tickets:,} tickets with {tally.lines:,} lines in {tally.batches} batches, "
-        f"{tally.flow_runs} flow runs, {seconds:.0f} s in all.\n"
-        "   Hub database      .demo/hub.db (views reporting_*)\n"
-        "   Exchange folder   .demo/exchange/\n"
-        "   Flow runs         make ui\n"
-        "   By hand           .venv/bin/tillbridge --config .demo/tillbridge.toml status\n"
+    say(
+        f"{tally.imported:,} tickets booked, {tally.lines:,} lines in {tally.batches} batches, "
+        f"{sum(tally.runs.values())} flow runs, {seconds:.0f} s in all."
+    )
+    click.echo()
+    show_table(
+        ("look at", "where"),
+        [
+            ("the hub", ".demo/hub.db, views reporting_* (docs/reporting-views.md)"),
+            ("the batches", ".demo/exchange/<shop>/orders/archive/"),
+            ("the shops", ".demo/stores/<shop>/rms.db"),
+            ("the flow runs", "make ui"),
+            ("the same by hand", ".venv/bin/tillbridge --config .demo/tillbridge.toml status"),
+        ],
     )
     click.echo(click.style(f"{unexplained} unexplained", bold=True, fg="red" if unexplained else "green"))
 
@@ -362,7 +372,6 @@ def run_export(code: str, tally: Tally, *, sweep: bool = False) -> ExportReport:
     tally.timed("export-orders", started)
     tally.batches += len(report.batches)
     if not sweep:
-        tally.tickets += report.tickets
         tally.lines += report.lines
     return report
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,31 +13,53 @@ import click
 from pydantic import BaseModel
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 WIDTH = 80
-"""Tables fit an 80-column terminal."""
+"""Tables and sentences fit an 80-column terminal."""
 
-
-def console() -> Console:
-    """Where tables go; never wider than the terminal, plain when it is no terminal."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=WIDTH)
+_NUMBER = re.compile(r"^[-+]?[0-9][0-9,]*(\.[0-9]+)?$")
 
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
-    """A small table; columns of numbers are aligned to the right."""
+    """A small table; figures stand to the right and are never broken over lines."""
     body = [[str(cell) for cell in row] for row in rows]
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, header in enumerate(headers):
         cells = [row[index] for row in body if row[index]]
-        numeric = bool(cells) and all(
-            cell.lstrip("-+").replace(",", "").replace(".", "").isdigit() for cell in cells
+        numeric = bool(cells) and all(_NUMBER.match(cell) for cell in cells)
+        table.add_column(
+            header,
+            justify="right" if numeric else "left",
+            no_wrap=numeric or index == 0,
+            overflow="fold",
         )
-        table.add_column(header, justify="right" if numeric else "left", overflow="fold")
     for row in body:
-        table.add_row(*row)
-    console().print(table)
+        # Cells are data: brackets in them are no markup.
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
+    if title:
+        console.print(Text(f"  {title}"))
+    console.print(Padding(table, (0, 0, 1, 2)))
+
+
+def say(text: str, *, indent: int = 2, bullet: str = "") -> None:
+    """A sentence, broken at the width of the page, with the lines after the first set in under it."""
+    lead = " " * indent + bullet
+    click.echo(
+        textwrap.fill(
+            text,
+            width=WIDTH,
+            initial_indent=lead,
+            subsequent_indent=" " * len(lead),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
 
 
 def show_json(value: Any) -> None:

@@ -8,7 +8,7 @@ import click
 
 from data_contracts.amounts import show_money, show_units
 from data_contracts.reconciling import Day, Figures
-from deployments.output import show_table
+from deployments.output import say, show_table
 from tasks.use_cases.reconciling import Reconciliation
 
 MOST_FINDINGS = 40
@@ -43,14 +43,15 @@ def show_reconciliation(result: Reconciliation) -> None:
         )
     _list("Explained:", result.explained)
     _list("Unexplained:", result.findings)
-    click.echo(result.sentence)
+    say(result.sentence)
 
 
 def _list(title: str, texts: tuple[str, ...]) -> None:
     if not texts:
         return
-    click.echo(title)
+    say(title)
     for text in texts[:MOST_FINDINGS]:
-        click.echo(f"  - {text}")
+        say(text, indent=4, bullet="- ")
     if len(texts) > MOST_FINDINGS:
-        click.echo(f"  ... and {len(texts) - MOST_FINDINGS} more: use --json")
+        say(f"... and {len(texts) - MOST_FINDINGS} more: use --json", indent=4)
+    click.echo()
