@@ -47,3 +47,8 @@ class HubScope(Scope):
     stores: tuple[str, ...] = Field(
         default=(), description="Store codes; empty for all stores of tillbridge.toml."
     )
+
+    @property
+    def label(self) -> str:
+        """How the run is named: its stores, or `all`."""
+        return "-".join(self.stores) or "all"

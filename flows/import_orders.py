@@ -19,7 +19,12 @@ _EVERYTHING = HubScope()
 _SIDE_BY_SIDE = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=4))
 
 
-@flow(name="import-orders", persist_result=False, task_runner=_SIDE_BY_SIDE)
+@flow(
+    name="import-orders",
+    flow_run_name="import-{scope.label}",
+    persist_result=False,
+    task_runner=_SIDE_BY_SIDE,
+)
 def import_orders(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> ImportSummary:
     """Fetch, validate and import what waits: in order per store, stores side by side.
 

@@ -14,7 +14,7 @@ from tasks.use_cases.reconciling import Reconciliation
 _EVERYTHING = HubScope()
 
 
-@flow(name="reconcile", persist_result=False)
+@flow(name="reconcile", flow_run_name="reconcile-{scope.label}", persist_result=False)
 def reconcile(scope: HubScope = _EVERYTHING) -> Reconciliation:
     """Compare the hub with each store's newest statement; writes nothing.
 

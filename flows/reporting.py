@@ -130,16 +130,7 @@ def show_reconciliation(result: Reconciliation) -> None:
         parts += [
             f"## {store.store}",
             table(
-                (
-                    "business date",
-                    "Z batch",
-                    "store",
-                    "accepted",
-                    "quarantined",
-                    "pending",
-                    "missing",
-                    "difference",
-                ),
+                ("business date", "Z batch", "store", "accepted", "quarantined", "pending", "apart"),
                 [
                     (
                         day.business_date,
@@ -162,13 +153,14 @@ def show_reconciliation(result: Reconciliation) -> None:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A markdown table; cells cannot break out of it."""
-    lines = ["| " + " | ".join(headers) + " |", "|" + " --- |" * len(headers)]
-    lines += [
-        "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
-        for row in rows
-    ]
-    return "\n".join(lines)
+    """A markdown table; every row has a cell per header, and cells cannot break out of it."""
+    lines = [" | ".join(headers), " | ".join("---" for _ in headers)]
+    for row in rows:
+        cells = (
+            str(cell).replace("|", "\\|").replace("\n", " ") for _, cell in zip(headers, row, strict=True)
+        )
+        lines.append(" | ".join(cells))
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def _publish(key: str, *parts: str) -> None:
