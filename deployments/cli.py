@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -40,16 +39,17 @@ _DRY_RUN = click.option("--dry-run", is_flag=True, help="Read and report, change
     envvar=CONFIG_VARIABLE,
     help="Settings file; otherwise $TILLBRIDGE_CONFIG, otherwise ./tillbridge.toml.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Log each batch as it moves.")
+@click.option("-v", "--verbose", is_flag=True, help="Log each batch as it moves; so does a terminal.")
+@click.option("--log-json", is_flag=True, help="Log as JSON lines: time, level, message, store, batch.")
 @click.version_option(package_name="tillbridge")
 @click.pass_context
-def cli(context: click.Context, config: Path | None, verbose: bool) -> None:
+def cli(context: click.Context, config: Path | None, verbose: bool, log_json: bool) -> None:
     """Keep RMS tills and the order hub in step: nothing lost, nothing doubled, all explained."""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    from tasks import logs
+
+    # On long work a line a batch is the progress; it goes to standard error, results to standard output.
+    shown = verbose or log_json or sys.stderr.isatty()
+    logs.configure(logging.INFO if shown else logging.WARNING, as_json=log_json)
     context.obj = config
 
 
@@ -159,10 +159,10 @@ def export(context: click.Context, stores: Sequence[str], sweep: bool, dry_run: 
     from tasks.use_cases.exporting import export_orders
 
     settings = _settings(context)
-    reports = {}
-    with _progress(stores or sorted(settings.stores), "exporting", as_json) as steps:
-        for code in steps:
-            reports[code] = export_orders(settings, code, sweep=sweep, dry_run=dry_run)
+    reports = {
+        code: export_orders(settings, code, sweep=sweep, dry_run=dry_run)
+        for code in stores or sorted(settings.stores)
+    }
     if as_json:
         show_json(reports)
         return
@@ -233,9 +233,7 @@ def import_(context: click.Context, stores: Sequence[str], dry_run: bool, as_jso
     """Fetch, validate and import the waiting batches of STORES (default: all)."""
     from tasks.use_cases.importing import import_waiting
 
-    with _progress([""], "importing", as_json) as steps:
-        for _ in steps:
-            summary = import_waiting(_settings(context), stores, dry_run=dry_run)
+    summary = import_waiting(_settings(context), stores, dry_run=dry_run)
     if as_json:
         show_json(summary)
     else:
@@ -440,17 +438,6 @@ def _share(text: str) -> tuple[int, int]:
     if not 1 <= part <= of:
         raise click.BadParameter("write it as 2/5: the second of five parts", param_hint="--share")
     return part, of
-
-
-def _progress(items: Sequence[str], label: str, quiet: bool) -> Any:
-    """A progress bar on stderr, so that standard output stays clean."""
-    return click.progressbar(
-        items,
-        label=label,
-        file=sys.stderr,
-        hidden=quiet or not sys.stderr.isatty(),
-        item_show_func=lambda item: item or "",
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

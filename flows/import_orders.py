@@ -13,7 +13,8 @@ from data_contracts.parameters import HubScope
 from flows import reporting
 from tasks import steps
 from tasks.settings import load_settings
-from tasks.use_cases.importing import BatchRef, ImportedBatch, ImportSummary, still_waiting
+from tasks.use_cases.importing import ImportedBatch, ImportSummary, still_waiting
+from tasks.use_cases.inbox import BatchRef
 
 _EVERYTHING = HubScope()
 _SIDE_BY_SIDE = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=4))

@@ -17,7 +17,8 @@ from data_contracts.errors import TillbridgeError
 from data_contracts.parameters import ExportScope, StatementScope
 from tasks.settings import Settings
 from tasks.use_cases import importing
-from tasks.use_cases.importing import BatchRef, ImportedBatch
+from tasks.use_cases.importing import ImportedBatch
+from tasks.use_cases.inbox import BatchRef
 
 if TYPE_CHECKING:
     from tasks.use_cases.exporting import ExportReport

@@ -30,6 +30,7 @@ from data_contracts.manifest import (
     batch_name,
     parse_batch_name,
 )
+from data_contracts.sending_again import send_again
 from tasks import faults
 from tasks.exchange.folder import Folder
 
@@ -204,6 +205,11 @@ def fetch_manifest(folder: Folder, store: str, stream: str, sequence: int, batch
     return manifest
 
 
+def find_batches(folder: Folder, store: str, stream: str, sequence: int) -> list[tuple[int, str]]:
+    """(sequence, batch id) of every batch with that sequence, archived or not: several if it is a fork."""
+    return sorted(name for name in _all_manifests(folder, store, stream) if name[0] == sequence)
+
+
 def fetch_files(folder: Folder, manifest: Manifest) -> dict[str, bytes]:
     """role -> content of a batch's files, checked by size and SHA-256; `BatchAltered` says what differs."""
     found: dict[str, bytes] = {}
@@ -214,6 +220,16 @@ def fetch_files(folder: Folder, manifest: Manifest) -> dict[str, bytes]:
         found[entry.role] = data
     verify_files(manifest, found)
     return found
+
+
+def fetch_intact_files(folder: Folder, manifest: Manifest) -> dict[str, bytes]:
+    """role -> content of those of a batch's files that are still what the manifest says."""
+    intact: dict[str, bytes] = {}
+    for entry in manifest.files:
+        data = _read_anywhere(folder, manifest.store, manifest.stream, entry.name)
+        if data is not None and hashlib.sha256(data).hexdigest() == entry.sha256:
+            intact[entry.role] = data
+    return intact
 
 
 def verify_files(manifest: Manifest, files: Mapping[str, bytes]) -> None:
@@ -257,6 +273,14 @@ def archive(folder: Folder, manifest: Manifest) -> None:
             folder.move(f"{base}/{name}", f"{base}/{ARCHIVE_FOLDER}/{name}")
         except FileNotFoundError:
             logger.warning("%s is archived without %s, which is not there", manifest.path, name)
+    faults.point("batch.archived")
+
+
+def set_aside(folder: Folder, store: str, stream: str, sequence: int, batch_id: str) -> None:
+    """Take a manifest that cannot be read out of the way, into the archive; its files stay where they are."""
+    name = batch_name(sequence, batch_id) + MANIFEST_SUFFIX
+    faults.point("batch.archive")
+    folder.move(f"{store}/{stream}/{name}", f"{store}/{stream}/{ARCHIVE_FOLDER}/{name}")
     faults.point("batch.archived")
 
 
@@ -322,7 +346,6 @@ def _ack_path(store: str, stream: str, sequence: int, batch_id: str) -> str:
 def _altered(path: str, what: str) -> BatchAltered:
     return BatchAltered(
         f"{path} is not as it was published: {what}. Retrying cannot clear this.",
-        next_step="bring it back from a backup of the exchange folder, or have the batch exported again by "
-        "the store",
+        next_step=send_again(path),
         batch=path,
     )

@@ -9,13 +9,10 @@ Nothing here imports pandas before a batch really waits.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_contracts.documents import MAX_BATCH_LINES, STREAMS
@@ -24,14 +21,17 @@ from data_contracts.errors import (
     ContractBroken,
     NotYetArrived,
     TillbridgeError,
-    TransferInterrupted,
 )
-from data_contracts.manifest import Acknowledgement, Manifest, Reason, batch_name
+from data_contracts.manifest import Acknowledgement, Manifest, Reason
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder, open_folder
 from tasks.hub import inbox as hub_inbox
 from tasks.hub.database import Hub, open_hub
+from tasks.hub.registry import configure
+from tasks.logs import about
 from tasks.settings import Settings
+from tasks.use_cases import inbox
+from tasks.use_cases.inbox import BatchRef
 
 if TYPE_CHECKING:
     from data_contracts.quarantine import BatchRows
@@ -40,21 +40,6 @@ log = logging.getLogger(__name__)
 
 ROUND_BATCHES = 20
 """Batches of one store taken in one round, so that a long backlog shows progress."""
-
-
-@dataclass(frozen=True, order=True)
-class BatchRef:
-    """A batch by name; small enough to cross a task's border."""
-
-    store: str
-    stream: str
-    sequence: int
-    batch_id: str
-
-    @property
-    def path(self) -> str:
-        """`S1/orders/000412-9f2c51d07ab3`."""
-        return f"{self.store}/{self.stream}/{batch_name(self.sequence, self.batch_id)}"
 
 
 @dataclass(frozen=True)
@@ -126,22 +111,32 @@ def fetch_batches(settings: Settings, refs: Sequence[BatchRef]) -> tuple[list[Ba
     finished: list[ImportedBatch] = []
     folder = open_folder(settings.exchange_url)
     with open_hub(settings.hub_url) as hub:
+        # A store or mapping that is new in the settings counts from this import on.
+        configure(hub, settings)
         for ref in refs:
-            manifest: Manifest | None = None
-            try:
-                manifest = batches.fetch_manifest(folder, ref.store, ref.stream, ref.sequence, ref.batch_id)
-                if hub_inbox.find_batch(hub, manifest) is not None:
-                    finished.append(_finish_known(folder, hub, manifest))
-                    _forget(settings, ref)
-                    continue
-                files = batches.fetch_files(folder, manifest)
-            except (BatchAltered, ContractBroken) as error:
-                finished.append(_reject(folder, hub, ref, manifest, error))
-                continue
-            _write_inbox(settings, ref, manifest, files)
-            ready.append(ref)
-            log.info("fetched %s: %d files", ref.path, len(manifest.files))
+            with about(**ref._asdict()):
+                done = _fetch(settings, folder, hub, ref)
+            if done is None:
+                ready.append(ref)
+            else:
+                finished.append(done)
     return ready, finished
+
+
+def _fetch(settings: Settings, folder: Folder, hub: Hub, ref: BatchRef) -> ImportedBatch | None:
+    """Copy one batch into the inbox; a result if it is finished with that."""
+    manifest: Manifest | None = None
+    try:
+        manifest = batches.fetch_manifest(folder, ref.store, ref.stream, ref.sequence, ref.batch_id)
+        if hub_inbox.find_batch(hub, manifest) is not None:
+            inbox.forget(settings, ref)
+            return _finish_known(folder, hub, manifest)
+        files = batches.fetch_files(folder, manifest)
+    except (BatchAltered, ContractBroken) as error:
+        return _reject(folder, hub, ref, manifest, error)
+    inbox.write_batch(settings, ref, manifest, files)
+    log.info("fetched %s: %d files", ref.path, len(manifest.files))
+    return None
 
 
 def validate_batches(settings: Settings, refs: Sequence[BatchRef]) -> list[ImportedBatch]:
@@ -159,9 +154,9 @@ def validate_batches(settings: Settings, refs: Sequence[BatchRef]) -> list[Impor
             for ref in refs:
                 if ref.stream != stream:
                     continue
-                manifest = _read_manifest(settings, ref)
+                manifest = inbox.read_manifest(settings, ref)
                 try:
-                    readable.append((manifest, _read_rows(settings, ref, manifest)))
+                    readable.append((manifest, inbox.read_rows_of(settings, ref, manifest)))
                 except ContractBroken as error:
                     checked.append(_store_rejection(hub, manifest, error))
             for group in _groups(readable):
@@ -199,53 +194,40 @@ def import_batches(settings: Settings, refs: Sequence[BatchRef]) -> list[Importe
 
     Raises `HubUnavailable` (another run holds the store), `NotYetArrived` (no baseline yet, no verdict).
     """
-    from tasks.hub.importer import import_batch
 
     done: list[ImportedBatch] = []
     folder = open_folder(settings.exchange_url)
     with open_hub(settings.hub_url) as hub:
         for ref in refs:
-            manifest = _read_manifest(settings, ref)
-            verdict = hub_inbox.load_verdict(hub, manifest)
-            if verdict.state == "rejected":
-                hub_inbox.reject_batch(hub, manifest, verdict.reasons)
-                _finish_known(folder, hub, manifest)
-                _forget(settings, ref)
-                log.error("rejected %s: %s", manifest.path, verdict.reasons[0].message)
-                done.append(
-                    ImportedBatch(
-                        manifest.path, "rejected", documents=manifest.documents, reasons=verdict.reasons
-                    )
-                )
-                continue
-            rows = _read_rows(settings, ref, manifest)
-            outcome = import_batch(hub, settings, manifest, rows.rows)
-            log.info(
-                "imported %s: %s, %d accepted, %d quarantined, %d pending, %d seen before",
-                manifest.path,
-                outcome.state,
-                outcome.accepted,
-                outcome.quarantined,
-                outcome.pending,
-                outcome.seen_before,
-            )
-            _finish_known(folder, hub, manifest)
-            _forget(settings, ref)
-            done.append(
-                ImportedBatch(
-                    manifest.path,
-                    "known" if outcome.already else outcome.state,
-                    documents=manifest.documents,
-                    accepted=outcome.accepted,
-                    quarantined=outcome.quarantined,
-                    pending=outcome.pending,
-                    seen_before=outcome.seen_before,
-                    units=manifest.units,
-                    money=manifest.money,
-                    reasons=outcome.reasons,
-                )
-            )
+            with about(**ref._asdict()):
+                done.append(_import(settings, folder, hub, ref))
     return done
+
+
+def _import(settings: Settings, folder: Folder, hub: Hub, ref: BatchRef) -> ImportedBatch:
+    """Book one batch, or record that it is rejected; then answer and clear away."""
+    from tasks.hub.importer import import_batch
+
+    manifest = inbox.read_manifest(settings, ref)
+    verdict = hub_inbox.load_verdict(hub, manifest)
+    if verdict.state == "rejected":
+        outcome = hub_inbox.reject_batch(hub, manifest, verdict.reasons)
+    else:
+        outcome = import_batch(hub, settings, manifest, inbox.read_rows_of(settings, ref, manifest).rows)
+    _finish_known(folder, hub, manifest)
+    inbox.forget(settings, ref)
+    return ImportedBatch(
+        manifest.path,
+        "known" if outcome.already else outcome.state,
+        documents=manifest.documents,
+        accepted=outcome.accepted,
+        quarantined=outcome.quarantined,
+        pending=outcome.pending,
+        seen_before=outcome.seen_before,
+        units=manifest.units,
+        money=manifest.money,
+        reasons=outcome.reasons,
+    )
 
 
 def import_waiting(settings: Settings, stores: Sequence[str] = (), *, dry_run: bool = False) -> ImportSummary:
@@ -302,36 +284,21 @@ def _finish_known(folder: Folder, hub: Hub, manifest: Manifest) -> ImportedBatch
 def _reject(
     folder: Folder, hub: Hub, ref: BatchRef, manifest: Manifest | None, error: BatchAltered | ContractBroken
 ) -> ImportedBatch:
-    """Refuse a batch whole: recorded, acknowledged with the reason and out of the way."""
+    """Refuse a batch whole: recorded, acknowledged with the reason and out of the way of the next ones."""
     rule = "altered" if isinstance(error, BatchAltered) else "unreadable"
     reason = Reason(rule=rule, message=error.message, fix=error.next_step)
+    log.error("rejected %s: %s", ref.path, error.message)
     if manifest is None:
-        # Without a manifest there is no batch to record; the files stay where a person can look at them.
-        raise error
+        # There is nothing to record but its name: the gap in the sequence becomes an event.
+        batches.acknowledge(
+            folder,
+            Acknowledgement(**ref._asdict(), state="rejected", reasons=(reason,), acknowledged_utc=_now()),
+        )
+        batches.set_aside(folder, ref.store, ref.stream, ref.sequence, ref.batch_id)
+        return ImportedBatch(ref.path, "rejected", reasons=(reason,))
     hub_inbox.reject_batch(hub, manifest, (reason,))
     _finish_known(folder, hub, manifest)
-    log.error("rejected %s: %s", ref.path, error.message)
     return ImportedBatch(manifest.path, "rejected", documents=manifest.documents, reasons=(reason,))
-
-
-def _inbox_folder(settings: Settings, ref: BatchRef) -> Path:
-    return settings.inbox / ref.path
-
-
-def _write_inbox(settings: Settings, ref: BatchRef, manifest: Manifest, files: dict[str, bytes]) -> None:
-    target = _inbox_folder(settings, ref)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        for entry in manifest.files:
-            (target / entry.name).write_bytes(files[entry.role])
-        (target / "manifest.json").write_bytes(manifest.to_json())
-    except OSError as error:
-        raise TransferInterrupted(
-            f"Fetching {ref.path} into the inbox {settings.inbox} stopped: {error.strerror}. "
-            "Nothing was imported; retrying may help.",
-            next_step="make room or correct the rights of the inbox folder",
-            batch=ref.path,
-        ) from error
 
 
 def _store_rejection(hub: Hub, manifest: Manifest, error: ContractBroken) -> ImportedBatch:
@@ -354,41 +321,6 @@ def _store_rejection(hub: Hub, manifest: Manifest, error: ContractBroken) -> Imp
     return ImportedBatch(manifest.path, "rejected", documents=manifest.documents, reasons=(reason,))
 
 
-def _read_manifest(settings: Settings, ref: BatchRef) -> Manifest:
-    source = _inbox_folder(settings, ref)
-    try:
-        return Manifest.from_json((source / "manifest.json").read_bytes(), f"{ref.path} in the inbox")
-    except OSError as error:
-        raise _not_in_inbox(ref, error) from error
-
-
-def _read_rows(settings: Settings, ref: BatchRef, manifest: Manifest) -> BatchRows:
-    """The rows of a fetched batch, checked once more against its manifest."""
-    from data_contracts.documents import FILES
-    from data_contracts.frames import read_rows
-    from data_contracts.quarantine import BatchRows
-
-    source = _inbox_folder(settings, ref)
-    try:
-        files = {entry.role: (source / entry.name).read_bytes() for entry in manifest.files}
-    except OSError as error:
-        raise _not_in_inbox(ref, error) from error
-    batches.verify_files(manifest, files)
-    rows = {
-        role: read_rows(files[role], columns, manifest.file(role).name)
-        for role, columns in FILES[ref.stream].items()
-    }
-    return BatchRows(ref.stream, manifest.path, manifest.store, manifest.epoch, rows)
-
-
-def _not_in_inbox(ref: BatchRef, error: OSError) -> TransferInterrupted:
-    return TransferInterrupted(
-        f"{ref.path} is not complete in the inbox: {error.strerror}. Nothing was imported.",
-        next_step="run the import again: it fetches the batch anew",
-        batch=ref.path,
-    )
-
-
 def _groups(
     fetched: Iterable[tuple[Manifest, BatchRows]],
 ) -> Iterable[list[tuple[Manifest, BatchRows]]]:
@@ -404,12 +336,6 @@ def _groups(
         lines += longest
     if group:
         yield group
-
-
-def _forget(settings: Settings, ref: BatchRef) -> None:
-    """Remove a batch from the inbox; what stays behind is overwritten or removed next time."""
-    with contextlib.suppress(OSError):
-        shutil.rmtree(_inbox_folder(settings, ref))
 
 
 def _now() -> str:
