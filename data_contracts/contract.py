@@ -183,7 +183,7 @@ def _option_rules(column: SchemaProperty, subject: str) -> Iterator[Rule]:
             expectation=expectation,
             kwargs={"column": name, **kwargs},
             sentence=f"{subject}: `{name}` {what}.",
-            fix="Correct it in RMS and have the store send it again.",
+            fix="Correct it in RMS; the next export sends it again.",
         )
 
     if (least := options.pop("minLength", None)) is not None:

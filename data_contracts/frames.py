@@ -22,6 +22,7 @@ import pandas as pd
 from data_contracts.amounts import AMOUNT_PATTERN, format_amounts
 from data_contracts.documents import Kind
 from data_contracts.errors import ContractBroken
+from data_contracts.sending_again import SEND_AGAIN
 
 _QUOTED = re.compile(r'[",\r\n]')
 _AMOUNT = re.compile(AMOUNT_PATTERN)
@@ -29,8 +30,6 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _TIMESTAMP = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z")
 _DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _INTEGER_RANGE = (-(2**63), 2**63 - 1)
-
-EXPORT_AGAIN = "have the batch exported again by the store"
 
 
 def write_csv(frame: pd.DataFrame, columns: Mapping[str, Kind]) -> bytes:
@@ -190,7 +189,7 @@ def _check_header(header: list[str], columns: Mapping[str, Kind], where: str) ->
 def _broken(where: str, what: str) -> ContractBroken:
     return ContractBroken(
         f"{where} does not have the form of its contract: {what}. Retrying cannot clear this.",
-        next_step=EXPORT_AGAIN,
+        next_step=SEND_AGAIN,
         file=where,
     )
 

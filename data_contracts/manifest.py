@@ -20,6 +20,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data_contracts.errors import BatchAltered, ContractBroken
+from data_contracts.sending_again import send_again
 
 SCHEMA_VERSION = 1
 """Version of the contracts the files follow; the hub refuses one it does not know."""
@@ -56,7 +57,8 @@ class Record(BaseModel):
             )
             raise ContractBroken(
                 f"{where} is not a readable {cls.__name__.lower()}: {faults}. Retrying cannot clear this.",
-                next_step="have the batch exported again by the store",
+                next_step="let `tillbridge reconcile` name what is missing in the hub, then run `tillbridge resend "
+                "STORE --numbers FIRST-LAST` at the store",
                 file=where,
             ) from error
 
@@ -185,7 +187,7 @@ class Manifest(Record):
                 return entry
         raise BatchAltered(
             f"The manifest of {self.path} lists no file `{role}`. Retrying cannot clear this.",
-            next_step="have the batch exported again by the store",
+            next_step=send_again(self.path),
             batch=self.path,
         )
 

@@ -24,6 +24,7 @@ from data_contracts.errors import ContractBroken
 from data_contracts.findings import BatchRows, Finding, Findings, note
 from data_contracts.manifest import Reason
 from data_contracts.readable import check_structure, documents_of, readable_rows
+from data_contracts.sending_again import send_again
 
 __all__ = ["BatchRows", "Verdict", "split", "validate"]
 
@@ -106,7 +107,7 @@ def _verdict(contract: Contract, batch: BatchRows, found: Findings) -> Verdict:
         reasons = [reason for document in order for reason in _reasons(found.critical, document)]
         share = len(found.critical) / len(found.documents) if found.documents else 0
         if share > contract.reject_above_share and len(found.critical) > contract.reject_above_documents:
-            reasons = [_too_many(contract, found, reasons)]
+            reasons = [_too_many(contract, batch, found, reasons)]
     rejected = any(reason.document is None for reason in reasons)
     warnings = [
         reason
@@ -138,7 +139,7 @@ def _reasons(found: dict[str | None, dict[str, Finding]], document: str | None) 
     return [finding.reason(document) for finding in failed.values() if not finding.unless & failed.keys()]
 
 
-def _too_many(contract: Contract, found: Findings, reasons: list[Reason]) -> Reason:
+def _too_many(contract: Contract, batch: BatchRows, found: Findings, reasons: list[Reason]) -> Reason:
     rules = Counter(reason.rule for reason in reasons).most_common(3)
     most = ", ".join(f"{rule} ({count:,})" for rule, count in rules)
     return Reason(
@@ -148,7 +149,7 @@ def _too_many(contract: Contract, found: Findings, reasons: list[Reason]) -> Rea
             f"{contract.reject_above_share:.0%}: the batch as a whole is doubtful. Most frequent: {most}. "
             f"For example: {reasons[0].message}"
         ),
-        fix="Correct the common cause (often a setting of the store) and have the batch exported again.",
+        fix=f"Correct the common cause (often a setting of the store), then {send_again(batch.name)}.",
     )
 
 

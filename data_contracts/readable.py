@@ -11,8 +11,9 @@ from data_contracts.contract import Contract
 from data_contracts.documents import KEY, Kind
 from data_contracts.errors import ContractBroken
 from data_contracts.findings import BatchRows, Finding, Findings, note
-from data_contracts.frames import EXPORT_AGAIN, typed
+from data_contracts.frames import typed
 from data_contracts.manifest import Reason
+from data_contracts.sending_again import send_again
 
 RULE_TYPE = "type"
 RULE_UNREADABLE_KEY = "unreadable_key"
@@ -36,7 +37,7 @@ def check_structure(contract: Contract, batch: BatchRows) -> None:
             raise ContractBroken(
                 f"{batch.name} has no file `{role}` with the columns of the contract {contract.label}. "
                 "Retrying cannot clear this.",
-                next_step=EXPORT_AGAIN,
+                next_step=send_again(batch.name),
                 batch=batch.name,
                 role=role,
             )
@@ -60,7 +61,7 @@ def readable_rows(
         frame, faults = typed(raw, file.columns)
         bad = _unusable_rows(contract, batches, raw, of_batch, faults)
         for rule, rows in bad.items():
-            _reject(findings, role, rule, [(of_batch[row], of_row[row]) for row in rows])
+            _reject(batches, findings, role, rule, [(of_batch[row], of_row[row]) for row in rows])
         untied = {row for rows in bad.values() for row in rows}
         names[role] = documents_of(raw) if contract.has_documents else [""] * len(raw)
         if contract.has_documents:
@@ -80,7 +81,7 @@ def readable_rows(
                 document,
                 f"{subject}`{column}` in row {of_row[row]:,} of `{role}` is not "
                 f"{_KIND_WORDS[file.columns[column]]}.",
-                Finding(RULE_TYPE, "Have the store send it again; if that does not help, look at it in RMS."),
+                Finding(RULE_TYPE, "Run `tillbridge resend STORE --numbers NUMBER` at the store; if that does not help, look at it in RMS."),
             )
         keep = frame.index.tolist()
         frame = frame.assign(batch=[of_batch[i] for i in keep], row=[of_row[i] for i in keep])
@@ -123,7 +124,13 @@ def _unusable_rows(
     return {RULE_UNREADABLE_KEY: sorted(unreadable), RULE_FOREIGN_ROWS: sorted(foreign - unreadable)}
 
 
-def _reject(findings: list[Findings], role: str, rule: str, rows: list[tuple[int, int]]) -> None:
+def _reject(
+    batches: Sequence[BatchRows],
+    findings: list[Findings],
+    role: str,
+    rule: str,
+    rows: list[tuple[int, int]],
+) -> None:
     by_batch: dict[int, list[int]] = {}
     for at, row in rows:
         by_batch.setdefault(at, []).append(row)
@@ -139,7 +146,7 @@ def _reject(findings: list[Findings], role: str, rule: str, rows: list[tuple[int
             Reason(
                 rule=rule,
                 message=f"Row{'s' if len(numbers) > 1 else ''} {shown} of `{role}`: {what}.",
-                fix="Have the batch exported again by the store.",
+                fix=f"To get it whole, {send_again(batches[at].name)}.",
             )
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,9 +38,24 @@ def hub_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite hub to be copied: much faster than migrating for every test."""
+    file = tmp_path_factory.mktemp("hub") / "hub.db"
+    migrate(f"sqlite:///{file}")
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.connect() as connection:
+        connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+    engine.dispose()
+    return file
+
+
 @pytest.fixture
-def hub(hub_url: str) -> Iterator[Hub]:
+def hub(hub_url: str, migrated_file: Path) -> Iterator[Hub]:
     """A migrated, empty hub."""
-    migrate(hub_url)
+    if hub_url.startswith("sqlite"):
+        shutil.copy(migrated_file, hub_url.removeprefix("sqlite:///"))
+    else:
+        migrate(hub_url)
     with open_hub(hub_url) as opened:
         yield opened

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, Table, Text, func, insert, select, text
+from sqlalchemy import Column, Connection, MetaData, Table, Text, insert, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
@@ -119,11 +119,6 @@ def delete_for(connection: Connection, table: Table, key: str, keys: Iterable[st
 def insert_one(connection: Connection, table: Table, **values: Any) -> None:
     """Insert a single row."""
     connection.execute(insert(table).values(**values))
-
-
-def count(connection: Connection, table: Table) -> int:
-    """Rows in a table."""
-    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
 
 
 def _shown(table: Table, columns: Sequence[str], rows: Sequence[Row]) -> Iterable[Row]:

@@ -20,6 +20,7 @@ from data_contracts.frames import typed
 from data_contracts.manifest import Manifest, Reason
 from data_contracts.posting import UNKNOWN_KIND, Objection, judge, judge_void, name_products, weigh
 from data_contracts.posting import VoidTarget as Target
+from data_contracts.sending_again import send_again
 from tasks.hub.bulk import fetch_for, stage_keys
 from tasks.hub.desk import Desk
 from tasks.hub.schema import document_revisions, documents, orders, quarantine
@@ -138,7 +139,7 @@ def _arrivals(manifest: Manifest, rows: Mapping[str, pd.DataFrame]) -> dict[str,
         raise ContractBroken(
             f"{manifest.path} holds a ticket twice or one of another store. Nothing was imported; retrying "
             "cannot clear this.",
-            next_step="have the batch exported again by the store",
+            next_step=send_again(manifest.path),
             batch=manifest.path,
         )
     read["tickets"] = tickets.assign(
@@ -156,7 +157,7 @@ def _arrivals(manifest: Manifest, rows: Mapping[str, pd.DataFrame]) -> dict[str,
             raise ContractBroken(
                 f"{manifest.path} holds rows in `{role}` without their ticket. Nothing was imported; "
                 "retrying cannot clear this.",
-                next_step="have the batch exported again by the store",
+                next_step=send_again(manifest.path),
                 batch=manifest.path,
             ) from error
     return read
@@ -264,11 +265,16 @@ def _read_entries(desk: Desk, found: Gathered, names: set[str]) -> None:
 
 
 # -- sorting -----------------------------------------------------------------------------------------
-def _is_open(found: Gathered, pair: tuple[str, str]) -> bool:
-    return any(
-        entry["revision"] == pair[1] and entry["state"] in ("open", "discarded")
-        for entry in found.entries.get(pair[0], ())
-    )
+def _is_open(found: Gathered, pair: tuple[str, str], candidate: Candidate | None = None) -> bool:
+    """Whether quarantine holds that revision, so that its arrival says nothing new.
+
+    It does where an older contract refused it and this one does not: sent again, it is judged anew.
+    """
+    for entry in found.entries.get(pair[0], ()):
+        if entry["revision"] == pair[1] and entry["state"] in ("open", "discarded"):
+            passes_now = candidate is not None and not candidate.by_contract
+            return not (entry["state"] == "open" and entry["catalog"] == BY_CONTRACT and passes_now)
+    return False
 
 
 def _weigh_and_sort(desk: Desk, found: Gathered, frames: Sequence[dict[str, pd.DataFrame]]) -> None:
@@ -308,7 +314,7 @@ def _sort(found: Gathered, candidate: Candidate) -> None:
             if candidate.from_batch:
                 found.superseded.append(candidate)
             return  # an entry older than what is booked stays superseded
-    if candidate.from_batch and _is_open(found, (candidate.document, candidate.revision)):
+    if candidate.from_batch and _is_open(found, (candidate.document, candidate.revision), candidate):
         found.seen_again.append(candidate)
         return
     found.candidates.append(candidate)

@@ -15,14 +15,16 @@ from data_contracts.documents import STREAM_BASELINE, STREAM_ORDERS
 from data_contracts.errors import NotYetArrived
 from data_contracts.manifest import Manifest, Reason
 from data_contracts.quarantine import split
+from data_contracts.sending_again import send_again
 from tasks import faults
 from tasks.hub.baseline import note_epochs, recheck_stock, take_baseline
-from tasks.hub.booking import book, tally
+from tasks.hub.booking import book
 from tasks.hub.candidates import Gathered, gather
 from tasks.hub.database import Hub, lock_store
-from tasks.hub.desk import Desk, open_desk
+from tasks.hub.desk import open_desk
 from tasks.hub.inbox import BatchOutcome, note_sequence, record, recorded, stored_verdict, utc_now
 from tasks.hub.ledger import write_levels
+from tasks.hub.settling import tally
 from tasks.hub.statements import take_statement
 from tasks.settings import Settings
 
@@ -63,7 +65,7 @@ def import_batch(
         if verdict.state == "rejected":
             raise NotYetArrived(
                 f"{manifest.path} was rejected by its contract, so it was not imported. Nothing was changed.",
-                next_step="record it as rejected and have its range exported again",
+                next_step=f"let `tillbridge import` record that, then {send_again(manifest.path)}",
                 batch=manifest.path,
             )
         baselined = manifest.stream != STREAM_BASELINE
@@ -82,7 +84,8 @@ def import_batch(
         else:
             outcome = take_statement(desk, manifest, rows)
         faults.point("hub.import.booked")
-        _finish(desk)
+        recheck_stock(desk)
+        write_levels(desk)
         desk.log.add(
             "batch_imported",
             stream=manifest.stream,
@@ -119,11 +122,6 @@ def recheck_quarantine(hub: Hub, settings: Settings, store: str, *, now: str | N
     if cleared:
         log.info("cleared %d documents from the quarantine of store %s", cleared, store)
     return cleared
-
-
-def _finish(desk: Desk) -> None:
-    recheck_stock(desk)
-    write_levels(desk)
 
 
 def _outcome(found: Gathered) -> BatchOutcome:

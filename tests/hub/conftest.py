@@ -1,14 +1,31 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tasks.hub.database import Hub
+from tasks.hub.database import open_hub
 from tests.hub.world import World
 
 
+@pytest.fixture(scope="session")
+def ready_file(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite hub with catalogue and baselines, to be copied."""
+    folder = tmp_path_factory.mktemp("ready")
+    shutil.copy(migrated_file, folder / "hub.db")
+    with open_hub(f"sqlite:///{folder / 'hub.db'}") as hub:
+        World(hub, folder).ready()
+    return folder / "hub.db"
+
+
 @pytest.fixture
-def world(hub: Hub, tmp_path: Path) -> World:
+def world(hub_url: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A hub with a catalogue of SKU-1 to SKU-3 and baselines of S1 and S2."""
-    return World(hub, tmp_path).ready()
+    if not hub_url.startswith("sqlite"):
+        yield World(request.getfixturevalue("hub"), tmp_path).ready()
+        return
+    shutil.copy(request.getfixturevalue("ready_file"), hub_url.removeprefix("sqlite:///"))
+    with open_hub(hub_url) as hub:
+        yield World(hub, tmp_path)

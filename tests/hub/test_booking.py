@@ -394,3 +394,12 @@ def test_what_the_contract_refuses_is_quarantined_with_its_rows(world: World) ->
     assert world.rows("SELECT state, total FROM reporting_tickets WHERE transaction_number = 1") == [
         ("quarantined", "10.00")
     ]
+
+
+def test_ticket_sent_again_after_its_contract_was_corrected_is_booked(world: World) -> None:
+    world.orders(make_ticket(1), refused={"S1/1/ticket/1": "too_strict"})
+    outcome = world.orders(make_ticket(1), sequence=2)
+
+    assert outcome.accepted == 1
+    assert world.rows("SELECT rule, state FROM reporting_quarantine") == [("too_strict", "cleared")]
+    assert world.stock() == {("W1", "SKU-1"): "-1.00"}

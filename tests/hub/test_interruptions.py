@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from data_contracts.errors import HubUnavailable, NotYetArrived
 from data_contracts.manifest import Reason
 from tasks import faults
 from tasks.hub import inbox
-from tasks.hub.database import lock_store, migrate, open_hub
+from tasks.hub.database import lock_store, open_hub
 from tasks.hub.importer import import_batch
 from tests.documents import make_batch, make_ticket, to_rows
 from tests.hub.test_order_of_arrival import state
@@ -43,13 +44,12 @@ def import_two(world: World) -> None:
 
 
 @pytest.fixture
-def clean(tmp_path: Path) -> Iterator[World]:
+def clean(tmp_path: Path, ready_file: Path) -> Iterator[World]:
     folder = tmp_path / "clean"
     folder.mkdir()
-    url = f"sqlite:///{folder / 'hub.db'}"
-    migrate(url)
-    with open_hub(url) as hub:
-        world = World(hub, folder).ready()
+    shutil.copy(ready_file, folder / "hub.db")
+    with open_hub(f"sqlite:///{folder / 'hub.db'}") as hub:
+        world = World(hub, folder)
         import_two(world)
         yield world
 
@@ -57,12 +57,16 @@ def clean(tmp_path: Path) -> Iterator[World]:
 @pytest.mark.parametrize("name", POINTS)
 @pytest.mark.parametrize("occurrence", [1, 2])
 def test_import_that_dies_anywhere_is_repeated_to_the_same_end(
-    name: str, occurrence: int, clean: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    occurrence: int,
+    clean: World,
+    ready_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'hub.db'}"
-    migrate(url)
-    with open_hub(url) as hub:
-        world = World(hub, tmp_path).ready()
+    shutil.copy(ready_file, tmp_path / "hub.db")
+    with open_hub(f"sqlite:///{tmp_path / 'hub.db'}") as hub:
+        world = World(hub, tmp_path)
         passed = 0
 
         def die(point: str) -> None:

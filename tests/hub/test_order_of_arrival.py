@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,9 @@ STATE = {
     "tenders": "SELECT * FROM reporting_tenders ORDER BY transaction_number, tender_code, amount",
     "quarantine": "SELECT document, revision, rule, message, units, total FROM quarantine "
     "WHERE state = 'open' ORDER BY document",
-    "moved": "SELECT document, line, warehouse, sku, SUM(physical_delta) FROM stock_movements "
-    "GROUP BY document, line, warehouse, sku HAVING SUM(physical_delta) <> 0 "
-    "ORDER BY document, line, warehouse, sku",
+    "moved": "SELECT origin, line, warehouse, sku, SUM(physical_delta) FROM stock_movements "
+    "GROUP BY origin, line, warehouse, sku HAVING SUM(physical_delta) <> 0 "
+    "ORDER BY origin, line, warehouse, sku",
 }
 
 
@@ -111,7 +111,7 @@ def histories(draw: st.DrawFn) -> tuple[list[list[Ticket]], list[int], list[int]
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A hub with baselines and a first catalogue, to be copied."""
     folder = tmp_path_factory.mktemp("template")
     url = f"sqlite:///{folder / 'hub.db'}"
@@ -120,7 +120,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         World(hub, folder).ready({"SKU-1": "3"})
         with hub.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    yield folder / "hub.db"
+    return folder / "hub.db"
 
 
 def make(batches: Sequence[Sequence[Ticket]]) -> list[Batch]:
@@ -130,8 +130,10 @@ def make(batches: Sequence[Sequence[Ticket]]) -> list[Batch]:
         manifest = make_manifest(frames, "orders", sequence)
         refused = {
             f"S1/1/ticket/{number}": "test_rule"
-            for number in frames["tickets"]["number"].tolist()
-            if number == 8 and sequence == 2
+            for number, revision in zip(
+                frames["tickets"]["number"].tolist(), frames["tickets"]["revision"].tolist(), strict=True
+            )
+            if number == 8 and int(revision[-1], 16) % 2  # a contract says the same of the same content
         }
         made.append((manifest, frames, refused))
     return made
@@ -160,7 +162,7 @@ def play(world: World, batches: Sequence[Batch], order: Sequence[int], catalog_a
 
 
 @settings(
-    max_examples=15,
+    max_examples=12,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking replays two hubs a try: too slow here

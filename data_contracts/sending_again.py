@@ -1,0 +1,25 @@
+"""What a store does about a batch that the hub could not take in: the next step of many errors."""
+
+from __future__ import annotations
+
+import re
+
+from data_contracts.documents import STREAM_BASELINE, STREAM_ORDERS, STREAM_STATEMENT
+
+SEND_AGAIN = "have the store send the batch again (`tillbridge resend STORE --batch N` for tickets)"
+"""Where the batch is not known by name."""
+
+_PATH = re.compile(r"(?P<store>[^/]+)/(?P<stream>[^/]+)/0*(?P<sequence>[0-9]+)-[0-9a-f]+")
+
+
+def send_again(path: str) -> str:
+    """The next step for a batch by its path: ``run `tillbridge resend S1 --batch 412` at the store``."""
+    found = _PATH.fullmatch(path)
+    if found is None:
+        return SEND_AGAIN
+    store = found["store"]
+    return {
+        STREAM_ORDERS: f"run `tillbridge resend {store} --batch {found['sequence']}` at the store",
+        STREAM_STATEMENT: f"run `tillbridge statement {store}` at the store",
+        STREAM_BASELINE: "bring the batch back from a backup of the exchange folder",
+    }.get(found["stream"], SEND_AGAIN)
