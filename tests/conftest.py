@@ -14,6 +14,16 @@ from sqlalchemy import create_engine, text
 from tasks.hub.database import Hub, migrate, open_hub
 
 HUB_VARIABLE = "TILLBRIDGE_TEST_HUB_URL"
+NO_SKIPS_VARIABLE = "TILLBRIDGE_TEST_NO_SKIPS"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything is there (CI), a test that was skipped is a test that was not run: a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter is not None else []
+    if os.environ.get(NO_SKIPS_VARIABLE) and skipped:
+        reporter.write_line(f"{NO_SKIPS_VARIABLE} is set and {len(skipped)} tests were skipped", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
