@@ -14,6 +14,7 @@ Names in a stream's folder `<store>/<stream>/`:
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Literal, Self
 
@@ -57,8 +58,8 @@ class Record(BaseModel):
             )
             raise ContractBroken(
                 f"{where} is not a readable {cls.__name__.lower()}: {faults}. Retrying cannot clear this.",
-                next_step="let `tillbridge reconcile` name what is missing in the hub, then run `tillbridge resend "
-                "STORE --numbers FIRST-LAST` at the store",
+                next_step="let `tillbridge reconcile` name what is missing in the hub, then run "
+                "`tillbridge resend STORE --numbers FIRST-LAST` at the store",
                 file=where,
             ) from error
 
@@ -169,6 +170,22 @@ class Manifest(Record):
     """Changed tickets older than the baseline that were left alone."""
     replaces: int | None = None
     """Sequence of the rejected batch whose range this one exports again."""
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str) -> Self:
+        """Parse; `ContractBroken` names another version of the contracts before anything else."""
+        try:
+            version = json.loads(data).get("schema_version", SCHEMA_VERSION)
+        except (ValueError, AttributeError):
+            version = SCHEMA_VERSION  # no JSON object: the base class says so
+        if version != SCHEMA_VERSION:
+            raise ContractBroken(
+                f"{where} follows version {version} of the contracts, this program knows version "
+                f"{SCHEMA_VERSION}. Retrying cannot clear this.",
+                next_step="bring store and hub to the same version of tillbridge",
+                file=where,
+            )
+        return super().from_json(data, where)
 
     @property
     def name(self) -> str:

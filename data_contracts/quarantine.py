@@ -19,10 +19,11 @@ from pydantic import BaseModel, ConfigDict
 from data_contracts.amounts import CENT
 from data_contracts.computed import add_computed
 from data_contracts.contract import Contract, FileContract, Rule, build_suite, load_contract
-from data_contracts.documents import KEY
-from data_contracts.errors import ContractBroken
+from data_contracts.documents import KEY, STREAM_ORDERS
+from data_contracts.errors import BatchAltered, ContractBroken
 from data_contracts.findings import BatchRows, Finding, Findings, note
-from data_contracts.manifest import Reason
+from data_contracts.frames import typed
+from data_contracts.manifest import Manifest, Reason
 from data_contracts.readable import check_structure, documents_of, readable_rows
 from data_contracts.sending_again import send_again
 
@@ -69,6 +70,28 @@ def validate(stream: str, batches: Sequence[BatchRows], *, tolerance_per_line: i
         for rule, rows in _failing_rows(file, frame):
             _record(findings, rule, rows, contract)
     return [_verdict(contract, batch, found) for batch, found in zip(batches, findings, strict=True)]
+
+
+def check_sums(manifest: Manifest, rows: Mapping[str, pd.DataFrame]) -> None:
+    """Raise `BatchAltered` unless the rows add up to what the manifest says of them.
+
+    Counts and sums of tickets whose cells cannot be read are left to the rules.
+    """
+    said = [(f"rows in {entry.role}", entry.rows, len(rows[entry.role])) for entry in manifest.files]
+    if manifest.stream == STREAM_ORDERS:
+        tickets, _ = typed(rows["tickets"][["units", "total"]], {"units": "amount", "total": "amount"})
+        said.append(("documents", manifest.documents, len(rows["tickets"])))
+        if len(tickets) == len(rows["tickets"]):
+            said.append(("units, in ten-thousandths", manifest.units, sum(tickets["units"].tolist())))
+            said.append(("money, in ten-thousandths", manifest.money, sum(tickets["total"].tolist())))
+    for what, expected, found in said:
+        if expected != found:
+            raise BatchAltered(
+                f"The manifest of {manifest.path} says {expected:,} {what}, its files hold {found:,}. "
+                "Retrying cannot clear this; nothing was imported.",
+                next_step=send_again(manifest.path),
+                batch=manifest.path,
+            )
 
 
 def split(

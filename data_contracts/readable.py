@@ -76,12 +76,17 @@ def readable_rows(
             unreadable.add((at, name))
             document = name if contract.has_documents else None
             subject = f"Ticket {raw['number'][row]}: " if document else ""
+            again = (
+                "run `tillbridge resend STORE --numbers NUMBER` at the store"
+                if document
+                else send_again(batches[at].name)
+            )
             note(
                 findings[at].critical,
                 document,
                 f"{subject}`{column}` in row {of_row[row]:,} of `{role}` is not "
                 f"{_KIND_WORDS[file.columns[column]]}.",
-                Finding(RULE_TYPE, "Run `tillbridge resend STORE --numbers NUMBER` at the store; if that does not help, look at it in RMS."),
+                Finding(RULE_TYPE, f"To get it anew, {again}; if that does not help, look at it in RMS."),
             )
         keep = frame.index.tolist()
         frame = frame.assign(batch=[of_batch[i] for i in keep], row=[of_row[i] for i in keep])

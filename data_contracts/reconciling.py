@@ -52,7 +52,7 @@ class TenderDifference:
 
 @dataclass(frozen=True)
 class Day:
-    """One business date and Z batch: what the store says and what the hub has, by state."""
+    """One business date and Z batch: what the store says, and what the hub has of these tickets, by state."""
 
     business_date: str
     z_batch: int
@@ -120,6 +120,8 @@ class ReconcileReport:
     """Tickets that the hub has and the store does not."""
     waiting: tuple[NumberRange, ...] = ()
     """Tickets that RMS is still writing: explained."""
+    extra_money: int = 0
+    """Totals of the extra tickets, each counted as positive; they stand in no day."""
     newer: int = 0
     """Tickets in the hub that are newer than the statement: left out of the comparison."""
     open: tuple[OpenDocument, ...] = ()
@@ -134,14 +136,21 @@ class ReconcileReport:
 
     @property
     def unexplained_days(self) -> tuple[Day, ...]:
-        """Days that differ although no missing or extra ticket can be the reason."""
-        named = bool(self.missing or self.extra)
-        return tuple(day for day in self.days if not day.agrees and not (named and day.difference.tickets))
+        """Days that differ beyond what missing tickets explain: nobody knows their day, but their number is.
+
+        A day on which the store has fewer tickets is never explained by them; days on which it has more
+        are, unless they lack more tickets than are missing.
+        """
+        apart = tuple(day for day in self.days if not day.agrees)
+        lacking = sum(max(day.difference.tickets, 0) for day in apart)
+        if lacking > sum(numbers.count for numbers in self.missing):
+            return apart
+        return tuple(day for day in apart if day.difference.tickets <= 0)
 
     @property
     def unexplained_money(self) -> int:
         """Differences in totals, each counted as positive."""
-        return sum(abs(day.difference.total) for day in self.days)
+        return sum(abs(day.difference.total) for day in self.days) + self.extra_money
 
     @property
     def agrees(self) -> bool:

@@ -11,18 +11,22 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import click
 
 from data_contracts.amounts import show_money, show_units
 from data_contracts.errors import TillbridgeError
-from deployments.output import show_json, show_table
+from deployments.output import say, show_json, show_table
 from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
 
 EXIT_ATTENTION = 1
 EXIT_FINAL = 3
 EXIT_TRANSIENT = 4
+
+MOST_REASONS = 10
+"""Reasons printed for a batch; the quarantine lists them all."""
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for scripts.")
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Read and report, change nothing.")
@@ -186,6 +190,77 @@ def export(context: click.Context, stores: Sequence[str], sweep: bool, dry_run: 
 
 
 @cli.command()
+@click.argument("store")
+@click.option("--batch", metavar="N", type=click.IntRange(1), help="The batch with this sequence.")
+@click.option("--numbers", metavar="FIRST-LAST", help="These ticket numbers, as 10452-10455 or 10452.")
+@click.option("--dates", metavar="FIRST..LAST", help="These business dates, as 2010-12-01..2010-12-03.")
+@_DRY_RUN
+@_JSON
+@click.pass_context
+def resend(
+    context: click.Context,
+    store: str,
+    batch: int | None,
+    numbers: str | None,
+    dates: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Send tickets of STORE once more: a batch that the hub rejected, some numbers or some days.
+
+    They are read anew from RMS and published in new batches. Run it as often as you like: what the hub
+    has already is seen before and changes nothing, and the next export goes on where it would have.
+
+    \b
+    A batch was rejected:             tillbridge resend S1 --batch 412
+    Reconcile names missing tickets:  tillbridge resend S1 --numbers 10452-10455
+    Days differ:                      tillbridge resend S1 --dates 2010-12-01..2010-12-03
+
+    Then import as usual; --dry-run first shows what would go.
+    """
+    from tasks.use_cases.resending import resend as run
+
+    if sum(given is not None for given in (batch, numbers, dates)) != 1:
+        raise click.UsageError(
+            f"Say what to send again, one of: `tillbridge resend {store} --batch 412`, "
+            "`--numbers 10452-10455`, `--dates 2010-12-01..2010-12-03`."
+        )
+    tickets = None if numbers is None else _numbers(numbers)
+    days = None if dates is None else _dates(dates)
+    report = run(_settings(context), store, batch=batch, numbers=tickets, dates=days, dry_run=dry_run)
+    if as_json:
+        show_json(report)
+        return
+    if report.tickets:
+        show_table(
+            ("batches", "tickets", "lines", "units", "money", "unsettled"),
+            [
+                (
+                    len(report.batches),
+                    report.tickets,
+                    report.lines,
+                    show_units(report.units),
+                    show_money(report.money),
+                    report.unsettled,
+                )
+            ],
+        )
+    else:
+        click.echo("No ticket was found to be sent again.")
+    for count, text in (
+        (report.left_to_export, "still being written in RMS; the ordinary export publishes them."),
+        (report.before_baseline, "from before the baseline; they never travel."),
+        (report.absent, "numbers under which RMS holds no ticket of this store."),
+    ):
+        if count:
+            click.echo(f"Left out: {count:,} {text}")
+    for path in report.batches:
+        click.echo(f"Published {path}; `tillbridge import {store}` takes it in.")
+    if dry_run:
+        click.echo("Dry run: nothing was published.")
+
+
+@cli.command()
 @click.argument("stores", nargs=-1)
 @click.option(
     "--days", type=click.IntRange(1, 3660), default=35, show_default=True, help="Business days back."
@@ -248,6 +323,12 @@ def import_(context: click.Context, stores: Sequence[str], dry_run: bool, as_jso
                     for b in shown
                 ],
             )
+        for batch in shown:
+            for reason in batch.reasons[:MOST_REASONS]:
+                say(f"{reason.document or batch.path}: {reason.message}", bullet="- ")
+                say(f"What to do: {reason.fix}", indent=4)
+            if len(batch.reasons) > MOST_REASONS:
+                say(f"... and {len(batch.reasons) - MOST_REASONS} more: `tillbridge quarantine`", indent=4)
         for store, text in summary.failures.items():
             click.echo(f"{store} stopped: {text}", err=True)
         if dry_run:
@@ -438,6 +519,33 @@ def _share(text: str) -> tuple[int, int]:
     if not 1 <= part <= of:
         raise click.BadParameter("write it as 2/5: the second of five parts", param_hint="--share")
     return part, of
+
+
+def _numbers(text: str) -> tuple[int, int]:
+    first, to, last = text.partition("-")
+    try:
+        pair = int(first), int(last if to else first)
+    except ValueError:
+        pair = 0, 0
+    if not 1 <= pair[0] <= pair[1]:
+        raise click.BadParameter(
+            "write it as 10452-10455, the lower number first, or as 10452", param_hint="--numbers"
+        )
+    return pair
+
+
+def _dates(text: str) -> tuple[date, date]:
+    first, to, last = text.partition("..")
+    try:
+        pair = date.fromisoformat(first), date.fromisoformat(last if to else first)
+    except ValueError:
+        pair = date.max, date.min
+    if pair[0] > pair[1]:
+        raise click.BadParameter(
+            "write it as 2010-12-01..2010-12-03, the earlier date first, or as 2010-12-01",
+            param_hint="--dates",
+        )
+    return pair
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,11 +10,12 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from data_contracts.errors import BatchAltered, ContractBroken, NotBaselined
+from data_contracts.errors import BatchAltered, ContractBroken, NotBaselined, TransferInterrupted
 from data_contracts.manifest import (
     ACK_SUFFIX,
     ACKS_FOLDER,
@@ -35,6 +36,9 @@ from tasks import faults
 from tasks.exchange.folder import Folder
 
 logger = logging.getLogger(__name__)
+
+PATIENCE = timedelta(hours=1)
+"""How long the files of a batch may come after its manifest."""
 
 faults.declare(
     "batch.publish_files",
@@ -210,12 +214,23 @@ def find_batches(folder: Folder, store: str, stream: str, sequence: int) -> list
     return sorted(name for name in _all_manifests(folder, store, stream) if name[0] == sequence)
 
 
-def fetch_files(folder: Folder, manifest: Manifest) -> dict[str, bytes]:
-    """role -> content of a batch's files, checked by size and SHA-256; `BatchAltered` says what differs."""
+def fetch_files(folder: Folder, manifest: Manifest, *, now: datetime | None = None) -> dict[str, bytes]:
+    """role -> content of a batch's files, checked by size and SHA-256.
+
+    `BatchAltered` says what differs. A file that is not there may only be late (a share that is still
+    being synchronised): within an hour of the manifest that is `TransferInterrupted`.
+    """
     found: dict[str, bytes] = {}
     for entry in manifest.files:
         data = _read_anywhere(folder, manifest.store, manifest.stream, entry.name)
         if data is None:
+            if abs((now or datetime.now(UTC)) - datetime.fromisoformat(manifest.created_utc)) < PATIENCE:
+                raise TransferInterrupted(
+                    f"{manifest.path} is not complete yet: {entry.name} is not there. Nothing was imported; "
+                    "retrying may clear this.",
+                    next_step="wait for the file; an hour after its manifest the batch is rejected",
+                    batch=manifest.path,
+                )
             raise _altered(manifest.path, f"{entry.name} is not there")
         found[entry.role] = data
     verify_files(manifest, found)
@@ -223,25 +238,28 @@ def fetch_files(folder: Folder, manifest: Manifest) -> dict[str, bytes]:
 
 
 def fetch_intact_files(folder: Folder, manifest: Manifest) -> dict[str, bytes]:
-    """role -> content of those of a batch's files that are still what the manifest says."""
-    intact: dict[str, bytes] = {}
+    """role -> content of those files of a batch that are there and as they were published."""
+    found: dict[str, bytes] = {}
     for entry in manifest.files:
         data = _read_anywhere(folder, manifest.store, manifest.stream, entry.name)
-        if data is not None and hashlib.sha256(data).hexdigest() == entry.sha256:
-            intact[entry.role] = data
-    return intact
+        if data is not None and _difference(entry, data) is None:
+            found[entry.role] = data
+    return found
 
 
 def verify_files(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     """Raise `BatchAltered` unless the content by role is what the manifest says."""
     for entry in manifest.files:
-        data = files[entry.role]
-        if len(data) != entry.bytes:
-            raise _altered(
-                manifest.path, f"{entry.name} has {len(data):,} bytes, its manifest says {entry.bytes:,}"
-            )
-        if hashlib.sha256(data).hexdigest() != entry.sha256:
-            raise _altered(manifest.path, f"{entry.name} does not have the SHA-256 its manifest says")
+        if (what := _difference(entry, files[entry.role])) is not None:
+            raise _altered(manifest.path, what)
+
+
+def _difference(entry: BatchFile, data: bytes) -> str | None:
+    if len(data) != entry.bytes:
+        return f"{entry.name} has {len(data):,} bytes, its manifest says {entry.bytes:,}"
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        return f"{entry.name} does not have the SHA-256 its manifest says"
+    return None
 
 
 def acknowledge(folder: Folder, ack: Acknowledgement) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from data_contracts.documents import FILES, MAX_BATCH_LINES, STREAM_ORDERS, TICKET
+from data_contracts.documents import MAX_BATCH_LINES, TICKET
 from data_contracts.manifest import Head, LastTicket, Mark, Position, Waiting
 from tasks import faults
 from tasks.exchange import batches
@@ -20,6 +20,7 @@ from tasks.exchange.folder import Folder, open_folder
 from tasks.rms import reader
 from tasks.rms.dialects import read_bound
 from tasks.settings import Settings
+from tasks.use_cases.publishing import UNSETTLED, check_last_ticket, flag, publish_tickets, sums
 from tasks.use_cases.store_session import (
     NumberRanges,
     StoreSession,
@@ -27,11 +28,9 @@ from tasks.use_cases.store_session import (
     from_utc_text,
     open_store,
     position_of,
-    program_version,
     store_reading,
     utc_now,
     utc_text,
-    went_back,
 )
 
 if TYPE_CHECKING:
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 faults.declare("export.bound_read", "export.tickets_read", "export.batch_published")
-
-UNSETTLED = "unsettled"
 
 
 @dataclass(frozen=True)
@@ -145,11 +142,11 @@ class _Export:
         """Read and publish tickets (number -> greatest changed rowversion, 0 if only waiting)."""
         from tasks.rms.tickets import read_tickets
 
-        self._check_last_ticket()
+        check_last_ticket(self.session, self.reading, self.before, self.lookback)
         ordered = sorted(pending, key=lambda number: (pending[number], number))
         counts = reader.count_lines(self.session.connection, self.session.store_id, ordered)
         done = 0
-        for chunk in _cut(ordered, counts):
+        for chunk in cut(ordered, counts):
             frames = read_tickets(self.session.connection, self.reading, chunk)
             faults.point("export.tickets_read")
             done += len(chunk)
@@ -157,7 +154,7 @@ class _Export:
             self.highest = max(self.highest, *frames.tickets["number"].tolist(), 0)
             self._move(pending, ordered[done:])
             if ready:
-                self._publish(_flag(frames.only(ready), flagged))
+                self._publish(flag(frames.only(ready), flagged))
 
     def finish(self, pending: Mapping[int, int]) -> None:
         """Write where the export stands where no manifest says it."""
@@ -170,29 +167,6 @@ class _Export:
         )
         if checked != self.head:
             batches.replace_head(self.folder, checked)
-
-    def _check_last_ticket(self) -> None:
-        """A restored database can have rung other tickets under the numbers that we know."""
-        from tasks.rms.tickets import read_tickets
-
-        last = self.before.last_ticket
-        if last is None or last.number in self.waiting:
-            return
-        resume, swept = self.before.resume, self.before.swept
-        known = read_tickets(self.session.connection, self.reading, [last.number])
-        if last.number in known.moved:
-            return
-        # Below the lookback only a sweep has seen changes.
-        seen = resume if last.number > resume.ticket_number - self.lookback else swept
-        for revision, rowversion in zip(
-            known.tickets["revision"].tolist(), known.tickets["rowversion"].tolist(), strict=True
-        ):
-            # A newer form of the hash says nothing about the content.
-            comparable = revision.split("-")[0] == last.revision.split("-")[0]
-            if comparable and revision != last.revision and rowversion <= seen.rowversion:
-                raise went_back(
-                    self.session.store, f"ticket {last.number} is another one than the one published"
-                )
 
     def _settle(self, chunk: Sequence[int], frames: TicketFrames) -> tuple[set[int], set[int]]:
         """(numbers to publish, those of them that are flagged); the others go on the waiting list."""
@@ -243,37 +217,23 @@ class _Export:
         )
 
     def _publish(self, frames: TicketFrames) -> None:
-        from data_contracts.frames import write_csv
-
         self.position = self.position.model_copy(
             update={"last_ticket": _last_ticket(self.position.last_ticket, frames)}
         )
-        tables = {"tickets": frames.tickets, "ticket_lines": frames.lines, "tenders": frames.tenders}
-        units, money = int(frames.tickets["units"].sum()), int(frames.tickets["total"].sum())
+        units, money = sums(frames)
         unsettled = int(frames.tickets["flags"].str.contains(UNSETTLED, regex=False).sum())
         published = self.report.batches
         if not self.dry_run:
-            manifest = batches.publish_batch(
+            manifest = publish_tickets(
                 self.folder,
-                batches.Draft(
-                    program_version=program_version(),
-                    store=self.session.store,
-                    epoch=self.position.epochs[-1].epoch,
-                    stream=STREAM_ORDERS,
-                    created_utc=utc_text(self.now),
-                    documents=len(frames.tickets),
-                    units=units,
-                    money=money,
-                    bound=self.bound,
-                    range_from=self.before.swept if self.sweep else self.before.resume,
-                    range_to=self.position.swept if self.sweep else self.position.resume,
-                    position=self.position,
-                    before_baseline=0 if published else self.report.before_baseline,
-                ),
-                {
-                    role: batches.Content(write_csv(tables[role], columns), len(tables[role]))
-                    for role, columns in FILES[STREAM_ORDERS].items()
-                },
+                self.session.store,
+                frames,
+                self.position,
+                created_utc=utc_text(self.now),
+                bound=self.bound,
+                range_from=self.before.swept if self.sweep else self.before.resume,
+                range_to=self.position.swept if self.sweep else self.position.resume,
+                before_baseline=0 if published else self.report.before_baseline,
             )
             faults.point("export.batch_published")
             published = (*published, manifest.path)
@@ -289,7 +249,7 @@ class _Export:
         )
 
 
-def _cut(ordered: Sequence[int], counts: Mapping[int, int]) -> Iterator[list[int]]:
+def cut(ordered: Sequence[int], counts: Mapping[int, int]) -> Iterator[list[int]]:
     """Parts of at most 50,000 lines, documents whole."""
     chunk: list[int] = []
     lines = 0
@@ -302,19 +262,6 @@ def _cut(ordered: Sequence[int], counts: Mapping[int, int]) -> Iterator[list[int
         lines += count
     if chunk:
         yield chunk
-
-
-def _flag(frames: TicketFrames, numbers: set[int]) -> TicketFrames:
-    """The same tickets, those numbers flagged as unsettled."""
-    if not numbers:
-        return frames
-    tickets = frames.tickets.copy()
-    tickets["flags"] = [
-        ";".join(filter(None, (flags, UNSETTLED))) if number in numbers else flags
-        for number, flags in zip(tickets["number"].tolist(), tickets["flags"].tolist(), strict=True)
-    ]
-    tickets["flags"] = tickets["flags"].astype("str")
-    return replace(frames, tickets=tickets)
 
 
 def _last_ticket(before: LastTicket | None, frames: TicketFrames) -> LastTicket:

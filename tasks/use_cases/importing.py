@@ -23,6 +23,7 @@ from data_contracts.errors import (
     TillbridgeError,
 )
 from data_contracts.manifest import Acknowledgement, Manifest, Reason
+from data_contracts.sending_again import send_again
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder, open_folder
 from tasks.hub import inbox as hub_inbox
@@ -145,7 +146,7 @@ def validate_batches(settings: Settings, refs: Sequence[BatchRef]) -> list[Impor
     Batches of one stream are validated together, up to 50,000 lines a frame. Returns a line per batch
     as a dry run shows it.
     """
-    from data_contracts.quarantine import validate
+    from data_contracts.quarantine import check_sums, validate
 
     checked: list[ImportedBatch] = []
     with open_hub(settings.hub_url) as hub:
@@ -156,8 +157,10 @@ def validate_batches(settings: Settings, refs: Sequence[BatchRef]) -> list[Impor
                     continue
                 manifest = inbox.read_manifest(settings, ref)
                 try:
-                    readable.append((manifest, inbox.read_rows_of(settings, ref, manifest)))
-                except ContractBroken as error:
+                    rows = inbox.read_rows_of(settings, ref, manifest)
+                    check_sums(manifest, rows.rows)
+                    readable.append((manifest, rows))
+                except (ContractBroken, BatchAltered) as error:
                     checked.append(_store_rejection(hub, manifest, error))
             for group in _groups(readable):
                 manifests = [manifest for manifest, _ in group]
@@ -301,12 +304,12 @@ def _reject(
     return ImportedBatch(manifest.path, "rejected", documents=manifest.documents, reasons=(reason,))
 
 
-def _store_rejection(hub: Hub, manifest: Manifest, error: ContractBroken) -> ImportedBatch:
+def _store_rejection(hub: Hub, manifest: Manifest, error: ContractBroken | BatchAltered) -> ImportedBatch:
     """A batch whose files do not have the form of the contract: rejected whole."""
     from data_contracts.contract import load_contract
     from data_contracts.quarantine import Verdict
 
-    reason = Reason(rule="structure", message=error.message, fix=error.next_step)
+    reason = Reason(rule="structure", message=error.message, fix=send_again(manifest.path))
     hub_inbox.store_verdict(
         hub,
         manifest,

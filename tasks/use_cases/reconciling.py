@@ -79,7 +79,11 @@ def reconcile_stores(settings: Settings, stores: Sequence[str] = ()) -> Reconcil
 def _findings(report: ReconcileReport) -> Iterator[str]:
     for numbers in report.missing:
         word = "ticket" if numbers.count == 1 else f"{numbers.count} tickets"
-        yield f"{report.store}: {word} {numbers} missing: the store has it, the hub does not."
+        again = f"`tillbridge resend {report.store} --numbers {numbers.first}-{numbers.last}`"
+        yield (
+            f"{report.store}: {word} {numbers} missing: the store has it, the hub does not. "
+            f"If no batch waits to be imported, run {again} at the store."
+        )
     for numbers in report.extra:
         word = "ticket" if numbers.count == 1 else f"{numbers.count} tickets"
         yield f"{report.store}: {word} {numbers} in the hub, but the store does not have it."

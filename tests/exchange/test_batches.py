@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from data_contracts.errors import BatchAltered, ContractBroken, NotBaselined
+from data_contracts.errors import BatchAltered, ContractBroken, NotBaselined, TransferInterrupted
 from data_contracts.manifest import Acknowledgement, Head, Manifest, Mark, Position
 from tasks import faults
 from tasks.exchange import batches
 from tasks.exchange.batches import Content, Draft
 from tasks.exchange.local import LocalFolder
+
+
+AN_HOUR_LATER = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 
 class Killed(BaseException):
@@ -167,7 +171,32 @@ def test_an_altered_file_is_named(folder: LocalFolder, spoil, said: str) -> None
     spoil(folder.root / f"S1/orders/{manifest.name}.tickets.csv")
 
     with pytest.raises(BatchAltered, match=said):
-        batches.fetch_files(folder, manifest)
+        batches.fetch_files(folder, manifest, now=AN_HOUR_LATER)
+
+
+def test_a_file_that_is_not_there_within_the_hour_is_only_late(folder: LocalFolder) -> None:
+    """A share that is still being synchronised: the batch was rejected for good at the first look."""
+    manifest = publish(folder)
+    path = folder.root / f"S1/orders/{manifest.name}.tickets.csv"
+    path.rename(path.with_suffix(".elsewhere"))
+    soon = AN_HOUR_LATER - timedelta(minutes=30)
+
+    with pytest.raises(TransferInterrupted, match=r"tickets.csv is not there"):
+        batches.fetch_files(folder, manifest, now=soon)
+    path.with_suffix(".elsewhere").rename(path)
+
+    assert set(batches.fetch_files(folder, manifest, now=soon)) == {"tickets", "tenders"}
+
+
+def test_a_batch_of_another_version_of_the_contracts_is_refused_by_name(folder: LocalFolder) -> None:
+    manifest = publish(folder, batch_id="aaaaaaaaaaaa")
+    path = folder.root / f"S1/orders/{manifest.name}.manifest.json"
+    path.write_bytes(
+        path.read_bytes().replace(b'"schema_version": 1', b'"schema_version": 99, "new_field": 1')
+    )
+
+    with pytest.raises(ContractBroken, match="follows version 99 of the contracts, this program knows"):
+        batches.fetch_manifest(folder, "S1", "orders", 1, "aaaaaaaaaaaa")
 
 
 def test_a_manifest_under_another_batch_s_name_is_refused(folder: LocalFolder) -> None:

@@ -1,0 +1,141 @@
+"""Which tickets a sending again is about: those of a batch, of some numbers, of some business dates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from data_contracts.business_dates import Rule
+from data_contracts.documents import FILES, STREAM_ORDERS
+from data_contracts.errors import BatchAltered, ConfigurationError, ContractBroken
+from data_contracts.manifest import Manifest, Position
+from tasks.exchange import batches
+from tasks.exchange.folder import Folder
+from tasks.rms import reader
+from tasks.use_cases.stating import MARGIN
+from tasks.use_cases.store_session import NumberRanges, StoreSession
+
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(9000, 1, 1)
+"""RMS holds no time outside of these, and a margin added to one is still a date."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a selection comes to: ticket numbers to read, ascending, and what it leaves out."""
+
+    numbers: Sequence[int]
+    dates: tuple[str, str] | None = None
+    """Business dates to keep, which are known once a ticket is read."""
+    before_baseline: int = 0
+    absent: int = 0
+
+
+def check_selection(
+    store: str,
+    batch: int | None,
+    numbers: tuple[int, int] | None,
+    dates: tuple[date, date] | None,
+) -> None:
+    """`ConfigurationError` unless there is exactly one selection, in the right order."""
+    given = sum(selection is not None for selection in (batch, numbers, dates))
+    backwards = (numbers and numbers[0] > numbers[1]) or (dates and dates[0] > dates[1])
+    if given == 1 and not backwards:
+        return
+    raise ConfigurationError(
+        f"What is to be sent again of store `{store}` is not clear: it takes one batch, one range of ticket "
+        "numbers or one range of business dates, the first not after the last. Nothing was read.",
+        next_step=f"run `tillbridge resend {store} --batch 412`, with --numbers 10452-10455 or with "
+        "--dates 2010-12-01..2010-12-03",
+        store=store,
+    )
+
+
+def find_manifests(folder: Folder, store: str, sequence: int) -> list[Manifest]:
+    """The manifests of all batches with that sequence; `ContractBroken` if one of them cannot be read."""
+    names = batches.find_batches(folder, store, STREAM_ORDERS, sequence)
+    if not names:
+        raise ConfigurationError(
+            f"{store}/{STREAM_ORDERS} has no batch {sequence}, neither waiting nor archived, so nothing says "
+            "which tickets were in it. Nothing was read; retrying cannot clear this.",
+            next_step=_by_number_instead(store),
+            store=store,
+            sequence=sequence,
+        )
+    try:
+        return [batches.fetch_manifest(folder, store, STREAM_ORDERS, *name) for name in names]
+    except (ContractBroken, BatchAltered) as error:
+        raise ContractBroken(
+            f"The manifest of batch {sequence} of {store}/{STREAM_ORDERS} cannot be read, so nothing says "
+            "which tickets were in it. Nothing was read; retrying cannot clear this.",
+            next_step=_by_number_instead(store),
+            store=store,
+            sequence=sequence,
+        ) from error
+
+
+def _by_number_instead(store: str) -> str:
+    return (
+        f"let `tillbridge reconcile {store}` name the tickets that are missing in the hub, then run "
+        f"`tillbridge resend {store} --numbers FIRST-LAST` at the store"
+    )
+
+
+def of_batches(
+    session: StoreSession, position: Position, folder: Folder, manifests: Iterable[Manifest]
+) -> Chosen:
+    """Tickets that batches carried: by the list in their files, else by the range they say they cover."""
+    found: set[int] = set()
+    for manifest in manifests:
+        listed: set[str] = set()
+        for role, data in batches.fetch_intact_files(folder, manifest).items():
+            # As the store wrote it, but perhaps in the form of another version.
+            with suppress(ContractBroken):
+                found |= _numbers_in(data, role, manifest.file(role).name)
+                listed.add(role)
+        if "tickets" not in listed:
+            # What has changed since lies above the range: the export publishes it or has done so.
+            found |= reader.find_changed_tickets(
+                session.connection,
+                session.store_id,
+                manifest.range_from,
+                manifest.range_to.rowversion + 1,
+                lookback=None,
+            ).keys()
+    history = NumberRanges(position.history)
+    old = {number for number in found if number in history}
+    return Chosen(sorted(found - old), before_baseline=len(old))
+
+
+def _numbers_in(data: bytes, role: str, name: str) -> set[int]:
+    from data_contracts.frames import read_rows, typed
+
+    columns = FILES[STREAM_ORDERS][role]
+    rows, _ = typed(read_rows(data, columns, name), columns)
+    return set(rows["number"].tolist())
+
+
+def by_number(session: StoreSession, position: Position, first: int, last: int) -> Chosen:
+    """Tickets with a number from `first` to `last`."""
+    there = _exported(session, position, None)
+    found = sorted(number for number in there if first <= number <= last)
+    old = sum(max(0, min(last, high) - max(first, low) + 1) for low, high in position.history)
+    return Chosen(found, before_baseline=old, absent=last - first + 1 - old - len(found))
+
+
+def by_date(session: StoreSession, position: Position, first: date, last: date, rule: Rule) -> Chosen:
+    """Tickets whose time lies near the dates; which of them count for these is known when they are read."""
+    since = datetime.combine(max(first, FIRST_DAY), time.min) - MARGIN
+    found = _exported(session, position, since)
+    if rule != "z_batch":  # A Z batch can stay open for long, and all of it counts for its first day.
+        until = datetime.combine(min(last, LAST_DAY) + timedelta(days=1), time.min) + MARGIN
+        found -= _exported(session, position, until)
+    return Chosen(sorted(found), dates=(first.isoformat(), last.isoformat()))
+
+
+def _exported(session: StoreSession, position: Position, since: datetime | None) -> set[int]:
+    """Numbers of tickets that are no history, rung at or after a local time where one is given."""
+    history = NumberRanges(position.history)
+    rung = reader.numbers_rung_since(session.connection, session.store_id, position.start, since)
+    return {number for number in rung if number not in history}
