@@ -1,0 +1,144 @@
+"""The real flows in a process of their own; prints as JSON what became of each run.
+
+Run as `python -m tests.flows.story FOLDER` with the variables of a running server. It plays an empty
+import, a day of trade, a batch that never arrives, and errors that pass and that do not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from prefect.artifacts import Artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ParameterTypeError
+from prefect.logging.handlers import APILogHandler
+
+from data_contracts.parameters import ExportScope, HubScope, StatementScope
+from flows.export_orders import export_orders
+from flows.import_orders import import_orders
+from flows.publish_statement import publish_statement
+from flows.reconcile import reconcile
+from tasks import steps
+from tasks.settings import CONFIG_VARIABLE
+
+STEPS = (
+    "export_store",
+    "state_store",
+    "find_waiting",
+    "fetch_store",
+    "validate",
+    "import_store",
+    "reconcile",
+)
+SECRET = "CANARYPASS"
+"""A password that must not be found anywhere."""
+
+said: dict[str, Any] = {}
+
+
+def play(name: str, flow: Any, *arguments: Any) -> None:
+    """Run a flow and keep its state and the attempts of each of its task runs."""
+    state: State[Any] = flow(*arguments, return_state=True)
+    with get_client(sync_client=True) as client:
+        task_runs = client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+        )
+    said[name] = {
+        "state": state.type.value,
+        "message": state.message or "",
+        # Prefect ends a name that we do not give in three random digits.
+        "attempts": {re.sub("-[0-9a-f]{3}$", "", task.name): task.run_count for task in task_runs},
+    }
+
+
+def keep_artifact(name: str, key: str) -> None:
+    """The newest text under a key."""
+    found = cast(Artifact | None, Artifact.get(key))
+    said[name] = "" if found is None else found.data
+
+
+def with_settings(file: Path, old: str, new: str) -> None:
+    """Change the settings that the next flow reads."""
+    changed = file.with_name("changed.toml")
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    changed.write_text(text.replace(old, new), encoding="utf-8")
+    os.environ[CONFIG_VARIABLE] = str(changed)
+
+
+def main(folder: Path) -> None:
+    """Play it all; the installation in `folder` is live and has rung tickets."""
+    settings_file = folder / "tillbridge.toml"
+    os.environ[CONFIG_VARIABLE] = str(settings_file)
+    for name in STEPS:  # as often as ever, but at once
+        patient = getattr(steps, name)
+        setattr(steps, name, patient.with_options(retry_delay_seconds=0, retry_jitter_factor=None))
+
+    play("empty import", import_orders)
+    said["loaded"] = [name for name in ("pandas", "great_expectations", "pyodbc") if name in sys.modules]
+
+    for store in ("S1", "S2"):
+        play(f"export {store}", export_orders, ExportScope(store=store))
+    # One store cannot be fetched: its inbox is no folder.
+    blocked = folder / "inbox" / "S1"
+    shutil.rmtree(blocked)
+    blocked.touch()
+    play("import with one store blocked", import_orders)
+    keep_artifact("artifact of the blocked import", "import-orders")
+    blocked.unlink()
+    play("import", import_orders)
+    for store in ("S1", "S2"):
+        play(f"statement {store}", publish_statement, StatementScope(store=store))
+    play("import of statements", import_orders)
+    play("reconcile", reconcile)
+    for key in ("export-orders-s1", "statement-s1", "import-orders", "reconcile"):
+        keep_artifact(f"artifact {key}", key)
+
+    lose_a_batch(folder)
+    play("reconcile after a loss", reconcile, HubScope(stores=("S1",)))
+    keep_artifact("artifact after a loss", "reconcile")
+
+    try:
+        cast(Any, export_orders)({"store": "no such store"})
+        said["wrong parameter"] = "accepted"
+    except ParameterTypeError as error:
+        said["wrong parameter"] = str(error)
+    play("another statement", publish_statement, StatementScope(store="S2"))  # so that something waits
+    play("unknown store", export_orders, ExportScope(store="S9"))
+    with_settings(settings_file, "[hub]", '[exchange]\nurl = "gone/exchange"\n[hub]')
+    play("lost exchange", export_orders, ExportScope(store="S1"))
+    with_settings(
+        settings_file, "sqlite:///hub.db", f"postgresql+psycopg://u:{SECRET}@127.0.0.1:1/x?connect_timeout=2"
+    )
+    play("lost hub", reconcile)
+    play("import without a hub", import_orders)
+
+    APILogHandler().flush()
+    with get_client(sync_client=True) as client:
+        said["logs"] = [log.message for log in client.read_logs(limit=200)]
+    (folder / "said.json").write_text(json.dumps(said), encoding="utf-8")
+
+
+def lose_a_batch(folder: Path) -> None:
+    """S1 exports a ticket, the batch vanishes, and only the statement arrives."""
+    from deployments.sample_store.store import SampleStore
+
+    with SampleStore.open(f"sqlite:///{folder / 'S1' / 'rms.db'}") as shop:
+        said["lost ticket"], _ = shop.ring_unknown_item()
+    play("export of the lost", export_orders, ExportScope(store="S1"))
+    for file in (folder / "exchange" / "S1" / "orders").glob("0*"):
+        file.unlink()
+    play("statement with the lost", publish_statement, StatementScope(store="S1"))
+    play("import without the lost", import_orders)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

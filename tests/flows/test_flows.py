@@ -1,0 +1,163 @@
+"""The real flows against a real server: states, artifacts, retries, and no secret anywhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.flows.conftest import ROOT
+from tests.scenarios.installation import install
+
+pytestmark = pytest.mark.prefect_server
+
+SECRET = "CANARYPASS"
+"""The password of the story's hub."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the story of `tests.flows.story` came to."""
+
+    said: dict[str, Any]
+    output: str
+    home: Path
+    """Where the server keeps its database and its log."""
+    tickets: dict[str, int]
+    money: str
+    """What S1 has rung, as people read it."""
+
+    def state(self, name: str) -> str:
+        """How a run ended."""
+        return str(self.said[name]["state"])
+
+    def message(self, name: str) -> str:
+        """What its last state says."""
+        return str(self.said[name]["message"])
+
+
+@pytest.fixture(scope="module")
+def told(prefect_variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """Play the story once, in a process of its own."""
+    folder = tmp_path_factory.mktemp("flows")
+    shops = install(folder, "sqlite:///hub.db", invoices=14, history=4)
+    shops.go_live()
+    shops.ring_all(8)
+    tickets = {
+        code: shops.ask_rms(code, 'SELECT count(*) FROM "Transaction"')[0][0] - 4 for code in ("S1", "S2")
+    }
+    money = shops.ask_rms("S1", 'SELECT sum(Total) FROM "Transaction" WHERE TransactionNumber > 4')[0][0]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.flows.story", str(folder)],
+        cwd=ROOT,
+        env=prefect_variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads((folder / "said.json").read_text(encoding="utf-8"))
+    home = Path(prefect_variables["PREFECT_HOME"])
+    return Told(said, done.stdout + done.stderr, home, tickets, f"{money / 10_000:,.2f}")
+
+
+def test_an_empty_import_completes_and_loads_neither_pandas_nor_great_expectations(told: Told) -> None:
+    assert told.state("empty import") == "COMPLETED"
+    assert told.said["loaded"] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "export S1",
+        "export S2",
+        "import",
+        "statement S1",
+        "statement S2",
+        "import of statements",
+        "reconcile",
+    ],
+)
+def test_a_day_of_flows_completes(name: str, told: Told) -> None:
+    assert told.state(name) == "COMPLETED", told.message(name)
+
+
+def test_each_flow_leaves_an_artifact_with_its_figures(told: Told) -> None:
+    count = told.tickets["S1"]
+    assert f"| tickets | {count} |" in told.said["artifact export-orders-s1"]
+    assert f"| money | {told.money} |" in told.said["artifact export-orders-s1"]
+    assert f"| tickets | {count} |" in told.said["artifact statement-s1"]
+    assert "`S1/statement/000001-" in told.said["artifact import-orders"]
+    both = sum(told.tickets.values())
+    assert f"**0 unexplained: {both} tickets, " in told.said["artifact reconcile"]
+    assert "## Unexplained" not in told.said["artifact reconcile"]
+
+
+def test_the_table_of_a_reconciliation_has_a_cell_for_every_column(told: Told) -> None:
+    """There was a column `missing` without cells, so that the difference stood under it."""
+    rows = [line for line in told.said["artifact reconcile"].splitlines() if line.startswith("|")]
+
+    assert rows
+    assert {row.count("|") for row in rows} == {rows[0].count("|")}
+
+
+def test_reconcile_fails_on_a_lost_batch_and_its_artifact_names_the_missing_number(told: Told) -> None:
+    assert told.state("import without the lost") == "COMPLETED"
+    assert told.state("reconcile after a loss") == "FAILED"
+    number = told.said["lost ticket"]
+    assert f"S1: ticket {number} missing: the store has it, the hub does not." in told.message(
+        "reconcile after a loss"
+    )
+    assert "## Unexplained" in told.said["artifact after a loss"]
+    assert f"- S1: ticket {number} missing" in told.said["artifact after a loss"]
+    assert told.said["reconcile after a loss"]["attempts"] == {"reconcile": 1}
+
+
+def test_a_wrong_store_code_is_refused_before_the_run_starts(told: Told) -> None:
+    assert "scope.store" in told.said["wrong parameter"]
+    assert "String should match pattern" in told.said["wrong parameter"]
+
+
+def test_an_error_that_may_pass_is_tried_four_times_and_a_final_one_once(told: Told) -> None:
+    assert told.state("lost exchange") == told.state("unknown store") == "FAILED"
+    assert told.said["lost exchange"]["attempts"] == {"export-S1": 4}
+    assert told.said["unknown store"]["attempts"] == {"export-S9": 1}
+    assert "S9" in told.message("unknown store")
+
+
+def test_a_store_that_fails_does_not_hold_up_the_other(told: Told) -> None:
+    name = "import with one store blocked"
+
+    assert told.state(name) == "FAILED"
+    assert "S1: Fetching S1/orders/000001-" in told.message(name)
+    assert "S2" not in told.message(name)
+    attempts = told.said[name]["attempts"]
+    assert attempts["fetch-S1"] == 4
+    assert attempts["fetch-S2"] == attempts["import-S2"] == 1
+    assert "import-S1" not in attempts
+    artifact = told.said["artifact of the blocked import"]
+    assert "**S1 stopped:** Fetching S1/orders/000001-" in artifact
+    assert "| `S2/orders/000001-" in artifact
+
+
+def test_no_password_reaches_a_log_an_artifact_a_state_or_the_output(told: Told) -> None:
+    """Everything the server has ever been told stands in the files of its home."""
+    assert told.state("lost hub") == "FAILED"
+    assert "The hub's database at 127.0.0.1/x did not answer" in told.message("lost hub")
+    assert told.said["lost hub"]["attempts"] == {"reconcile": 4}
+    assert told.state("import without a hub") == "FAILED"
+    assert told.said["import without a hub"]["attempts"]["fetch-S2"] == 4
+    assert told.said["logs"]
+
+    files = [file for file in told.home.rglob("*") if file.is_file()]
+    holding = [file.name for file in files if SECRET.encode() in file.read_bytes()]
+
+    assert holding == []
+    assert any(file.suffix == ".db" for file in files)
+    assert SECRET not in told.output
+    assert SECRET not in json.dumps(told.said)
