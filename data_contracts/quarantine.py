@@ -212,7 +212,7 @@ def _run(file: FileContract, frame: pd.DataFrame) -> dict[str, Any]:
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     # It tells of a temporary folder at each call.
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    logging.getLogger(ProgressBarsConfig.__module__).setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     batch = (

@@ -10,9 +10,10 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -24,6 +25,8 @@ from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
 EXIT_ATTENTION = 1
 EXIT_FINAL = 3
 EXIT_TRANSIENT = 4
+
+_Report = TypeVar("_Report")
 
 MOST_REASONS = 10
 """Reasons printed for a batch; the quarantine lists them all."""
@@ -163,30 +166,30 @@ def export(context: click.Context, stores: Sequence[str], sweep: bool, dry_run: 
     from tasks.use_cases.exporting import export_orders
 
     settings = _settings(context)
-    reports = {
-        code: export_orders(settings, code, sweep=sweep, dry_run=dry_run)
-        for code in stores or sorted(settings.stores)
-    }
+    reports, failures = _each_store(
+        settings, stores, lambda code: export_orders(settings, code, sweep=sweep, dry_run=dry_run)
+    )
     if as_json:
         show_json(reports)
-        return
-    show_table(
-        ("store", "batches", "tickets", "lines", "units", "money", "waiting"),
-        [
-            (
-                code,
-                len(r.batches),
-                r.tickets,
-                r.lines,
-                show_units(r.units),
-                show_money(r.money),
-                r.waiting,
-            )
-            for code, r in reports.items()
-        ],
-    )
-    if dry_run:
-        click.echo("Dry run: nothing was published.")
+    elif reports:
+        show_table(
+            ("store", "batches", "tickets", "lines", "units", "money", "waiting"),
+            [
+                (
+                    code,
+                    len(r.batches),
+                    r.tickets,
+                    r.lines,
+                    show_units(r.units),
+                    show_money(r.money),
+                    r.waiting,
+                )
+                for code, r in reports.items()
+            ],
+        )
+        if dry_run:
+            click.echo("Dry run: nothing was published.")
+    _raise_first(failures)
 
 
 @cli.command()
@@ -273,29 +276,29 @@ def statement(context: click.Context, stores: Sequence[str], days: int, dry_run:
     from tasks.use_cases.stating import publish_statement
 
     settings = _settings(context)
-    reports = {
-        code: publish_statement(settings, code, days=days, dry_run=dry_run)
-        for code in (stores or sorted(settings.stores))
-    }
+    reports, failures = _each_store(
+        settings, stores, lambda code: publish_statement(settings, code, days=days, dry_run=dry_run)
+    )
     if as_json:
         show_json(reports)
-        return
-    show_table(
-        ("store", "from", "to", "tickets", "units", "money", "absent", "waiting"),
-        [
-            (
-                code,
-                r.first_date,
-                r.last_date,
-                r.tickets,
-                show_units(r.units),
-                show_money(r.money),
-                r.absent,
-                r.waiting,
-            )
-            for code, r in reports.items()
-        ],
-    )
+    elif reports:
+        show_table(
+            ("store", "from", "to", "tickets", "units", "money", "absent", "waiting"),
+            [
+                (
+                    code,
+                    r.first_date,
+                    r.last_date,
+                    r.tickets,
+                    show_units(r.units),
+                    show_money(r.money),
+                    r.absent,
+                    r.waiting,
+                )
+                for code, r in reports.items()
+            ],
+        )
+    _raise_first(failures)
 
 
 # -- at the hub -------------------------------------------------------------------------------------
@@ -548,14 +551,47 @@ def _dates(text: str) -> tuple[date, date]:
     return pair
 
 
+def _each_store(
+    settings: Settings, stores: Sequence[str], work: Callable[[str], _Report]
+) -> tuple[dict[str, _Report], list[TillbridgeError]]:
+    """What `work` returns for each store that has an RMS database here; one that fails stops no other.
+
+    Named stores are all tried; without names, those that are configured here.
+    """
+    chosen = stores or [code for code, store in sorted(settings.stores.items()) if store.rms_url is not None]
+    reports: dict[str, _Report] = {}
+    failures: list[TillbridgeError] = []
+    for code in chosen:
+        try:
+            reports[code] = work(code)
+        except TillbridgeError as error:
+            failures.append(error)
+    return reports, failures
+
+
+def _raise_first(failures: Sequence[TillbridgeError]) -> None:
+    """Say every failure; the first one that trying again cannot clear decides the exit status."""
+    if not failures:
+        return
+    deciding = next((error for error in failures if not error.transient), failures[0])
+    for error in failures:
+        if error is not deciding:
+            _say_error(error)
+    raise deciding
+
+
+def _say_error(error: TillbridgeError) -> None:
+    click.echo(f"Error: {error.message}", err=True)
+    if error.next_step:
+        click.echo(f"Next: {error.next_step}", err=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; errors become one sentence and an exit status."""
     try:
         cli.main(args=list(arguments) if arguments is not None else None, prog_name="tillbridge")
     except TillbridgeError as error:
-        click.echo(f"Error: {error.message}", err=True)
-        if error.next_step:
-            click.echo(f"Next: {error.next_step}", err=True)
+        _say_error(error)
         sys.exit(EXIT_TRANSIENT if error.transient else EXIT_FINAL)
 
 

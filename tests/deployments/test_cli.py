@@ -357,3 +357,18 @@ def test_help_of_every_command_says_in_a_sentence_what_it_does(words: tuple[str,
     assert sentence[0].isupper()
     assert sentence.endswith((".", ":")) or ". " in sentence
     assert max(map(len, done.out.splitlines())) <= 88
+
+
+def test_a_store_that_fails_does_not_keep_the_others_from_being_exported(
+    journey: Journey, tmp_path: Path
+) -> None:
+    settings = (journey.folder / "tillbridge.toml").read_text(encoding="utf-8")
+    both = journey.folder / "both.toml"
+    both.write_text(settings + '\n[stores.A0]\nrms_url = "sqlite:///nowhere.db"\n', encoding="utf-8")
+
+    done = tillbridge("--config", str(both), "export", "--dry-run", "--json")
+
+    assert set(done.data) == {"S1"}
+    assert done.status in (3, 4)
+    assert "`A0`" in done.err
+    assert "Next: " in done.err

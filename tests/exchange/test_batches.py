@@ -14,7 +14,6 @@ from tasks.exchange import batches
 from tasks.exchange.batches import Content, Draft
 from tasks.exchange.local import LocalFolder
 
-
 AN_HOUR_LATER = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 
 
@@ -24,7 +23,7 @@ class Killed(BaseException):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> LocalFolder:
-    return LocalFolder(tmp_path)
+    return LocalFolder(tmp_path / "exchange")
 
 
 def draft(rowversion: int = 10, stream: str = "orders") -> Draft:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,134 @@ def test_an_unmounted_share_is_not_taken_for_an_empty_one(tmp_path: Path) -> Non
         folder.publish("S1/orders/a.csv", b"one")
 
 
+def test_an_empty_mount_point_is_not_taken_for_an_exchange_that_lost_everything(tmp_path: Path) -> None:
+    """It used to read as empty, and a baseline then made history of all that had not been exported."""
+    (tmp_path / "mnt").mkdir()
+    folder = LocalFolder(tmp_path / "mnt")
+
+    for use in (
+        lambda: folder.list("S1/orders"),
+        lambda: folder.read("S1/orders/head.json"),
+        lambda: folder.exists("S1/orders/head.json"),
+        lambda: folder.publish("S1/orders/a.csv", b"one"),
+        lambda: folder.replace("S1/orders/head.json", b"one"),
+    ):
+        with pytest.raises(TransferInterrupted, match="looks like an unmounted share"):
+            use()
+    assert list(folder.root.iterdir()) == []
+
+    folder.take_into_use()
+    folder.take_into_use()
+    assert folder.list("S1/orders") == []
+    with pytest.raises(FileNotFoundError):
+        folder.read("S1/orders/head.json")
+
+
+def test_a_folder_made_by_the_first_file_bears_the_mark_and_may_be_emptied(folder: LocalFolder) -> None:
+    assert folder.list("S1/orders") == []
+    folder.publish("S1/orders/a.csv", b"one")
+    (folder.root / "S1/orders/a.csv").unlink()
+    (folder.root / "S1/orders").rmdir()
+    (folder.root / "S1").rmdir()
+
+    assert [path.name for path in folder.root.iterdir()] == [".tillbridge-exchange"]
+    assert folder.list("S1/orders") == []
+
+
+def test_an_exchange_of_an_earlier_version_gets_its_mark_with_the_next_file(folder: LocalFolder) -> None:
+    (folder.root / "S1/orders").mkdir(parents=True)
+
+    assert folder.list("S1/orders") == []
+    folder.publish("S1/orders/a.csv", b"one")
+
+    assert (folder.root / ".tillbridge-exchange").is_file()
+
+
+def _refusing(monkeypatch: pytest.MonkeyPatch, method: str, times: int) -> list[Path]:
+    """Let a method of Path answer as Windows does while somebody has the file open."""
+    real = getattr(Path, method)
+    refused: list[Path] = []
+
+    def refuse(self: Path, *arguments: object, **options: object) -> object:
+        if len(refused) < times:
+            refused.append(self)
+            raise PermissionError(errno.EACCES, "Access is denied")
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, method, refuse)
+    return refused
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """As on Windows; the pauses that were made."""
+    slept: list[float] = []
+    monkeypatch.setattr(local, "WINDOWS", True)
+    monkeypatch.setattr(local.time, "sleep", slept.append)
+    return slept
+
+
+@pytest.mark.parametrize(
+    ("method", "effect"),
+    [
+        ("replace", lambda folder: folder.replace("S1/a.csv", b"new")),
+        ("rename", lambda folder: folder.publish("S1/new.csv", b"new")),
+        ("rename", lambda folder: folder.move("S1/a.csv", "S1/new.csv")),
+    ],
+)
+def test_a_file_that_somebody_has_open_on_windows_is_tried_again_and_then_left_to_the_next_run(
+    folder: LocalFolder,
+    windows: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    effect: Callable[[LocalFolder], None],
+) -> None:
+    """A reader of head.json used to stop the export for good, as a lack of rights."""
+    folder.replace("S1/a.csv", b"old")
+    with monkeypatch.context() as patched:
+        assert len(_refusing(patched, method, times=6)) == 0
+        with pytest.raises(TransferInterrupted, match=r"failed: Access is denied\. Retrying may help"):
+            effect(folder)
+    assert windows == list(local.PAUSES_SECONDS)
+    assert folder.read("S1/a.csv") == b"old"
+    assert not folder.exists("S1/new.csv")
+
+    with monkeypatch.context() as patched:
+        refused = _refusing(patched, method, times=5)
+        effect(folder)
+    assert len(refused) == 5
+    assert folder.read("S1/new.csv" if folder.exists("S1/new.csv") else "S1/a.csv") in (b"new", b"old")
+
+
+def test_a_deletion_that_windows_refuses_is_tried_again(
+    folder: LocalFolder, windows: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.publish("S1/a.csv", b"one")
+    folder.publish("S1/archive/a.csv", b"one")
+    monkeypatch.setattr(local, "_rename_without_replacing", _taken)
+    with monkeypatch.context() as patched:
+        refused = _refusing(patched, "unlink", times=3)
+        folder.move("S1/a.csv", "S1/archive/a.csv")
+
+    assert len(refused) == 3
+    assert not folder.exists("S1/a.csv")
+    assert folder.read("S1/archive/a.csv") == b"one"
+
+
+def _taken(source: Path, target: Path) -> None:
+    raise FileExistsError(errno.EEXIST, "taken", str(target))
+
+
+def test_a_rename_that_is_refused_elsewhere_is_a_lack_of_rights(
+    folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.replace("S1/head.json", b"one")
+    _refusing(monkeypatch, "replace", times=1)
+
+    with pytest.raises(ConfigurationError, match="refused: Access is denied"):
+        folder.replace("S1/head.json", b"two")
+
+
 @pytest.mark.parametrize("path", ["../a", "S1/../../a", "/etc/a", "", "S1\\a", "C:/a"])
 def test_no_path_leads_out_of_the_folder(folder: LocalFolder, path: str) -> None:
     with pytest.raises(ConfigurationError, match="not a path inside the exchange folder"):
@@ -196,7 +325,7 @@ def test_no_path_leads_out_of_the_folder(folder: LocalFolder, path: str) -> None
 
 
 def test_open_folder_takes_a_path_and_refuses_what_is_not_there_yet(tmp_path: Path) -> None:
-    assert open_folder(str(tmp_path)).list("S1") == []
+    assert open_folder(str(tmp_path / "exchange")).list("S1") == []
 
     with pytest.raises(ConfigurationError, match="not available in this version") as caught:
         open_folder("sftp://user:secret@host/folder")
