@@ -149,6 +149,39 @@ def test_a_spoiled_batch_is_rejected_with_a_reason_and_its_tickets_are_missed_by
     assert any("missing: the store has it" in text for text in result.findings)
 
 
+def test_a_manifest_that_cannot_be_read_holds_up_no_later_batch(tmp_path: Path) -> None:
+    story = install(tmp_path, f"sqlite:///{tmp_path / 'hub.db'}", invoices=20)
+    story.go_live()
+    story.ring_all(count=3)
+    export_orders(story.settings, "S1")
+    manifest = next((tmp_path / "exchange" / "S1" / "orders").glob("*.manifest.json"))
+    manifest.write_bytes(b"{")
+    story.ring_all(count=3)
+    export_orders(story.settings, "S1")
+
+    summary = import_waiting(story.settings, ["S1"])
+
+    assert [batch.state for batch in summary.batches] == ["rejected", "accepted"]
+    assert summary.failures == {}
+    assert import_waiting(story.settings, ["S1"]).batches == ()
+    assert story.reconcile().findings[0].startswith("S1: 3 tickets 21 to 23 missing")
+
+
+def test_a_manifest_whose_sums_are_not_those_of_its_files_is_rejected(tmp_path: Path) -> None:
+    story = install(tmp_path, f"sqlite:///{tmp_path / 'hub.db'}", invoices=20)
+    story.go_live()
+    story.ring_all(count=3)
+    export_orders(story.settings, "S1")
+    manifest = next((tmp_path / "exchange" / "S1" / "orders").glob("*.manifest.json"))
+    manifest.write_bytes(re.sub(rb'"money": (-?[0-9]+)', rb'"money": 10000', manifest.read_bytes()))
+
+    summary = import_waiting(story.settings, ["S1"])
+
+    assert [batch.state for batch in summary.batches] == ["rejected"]
+    assert "says 10,000 money, in ten-thousandths" in summary.batches[0].reasons[0].message
+    assert story.ask("SELECT count(*) FROM reporting_orders") == [(0,)]
+
+
 def test_cards_customers_comments_and_passwords_of_rms_reach_neither_exchange_nor_hub(
     tmp_path: Path,
 ) -> None:
