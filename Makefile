@@ -29,7 +29,7 @@ ui: $(READY) ## Open the history of the demo's flows
 	$(BIN)/python -m deployments.demo ui
 
 test: $(READY) ## All tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY) ## The slow tests
 	$(BIN)/python -m pytest -m slow
