@@ -198,6 +198,12 @@ def judge_void(
     depend on the order in which they arrived.
     """
     name, number = f"Ticket {ticket['number']}", ticket["recall_id"]
+    if number < 1:
+        return Objection(
+            "void_of_nothing",
+            f"{name} is a void, but names no ticket.",
+            "look at the ticket in RMS; a corrected revision clears this, else discard it with a reason",
+        )
     if target is None or not target.accepted:
         if is_history and target is None:
             return None
@@ -292,7 +298,7 @@ def spread_returns(
     """Returned quantity of each line (order, line): what came back of a SKU fills its lines in their order.
 
     `lines` are (order, line, SKU, quantity) in order; `returned` holds units per (order, SKU). What came
-    back beyond what was sold stays on the SKU's last line, so that nothing gets lost.
+    back beyond what was sold stays on the SKU's last sold line, so that nothing gets lost.
     """
     left = dict(returned)
     filled: dict[tuple[str, int], int] = {}

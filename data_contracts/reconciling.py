@@ -76,7 +76,7 @@ class Day:
 
 @dataclass(frozen=True)
 class OpenDocument:
-    """A ticket that is explained: it is in the hub, but not booked."""
+    """A ticket, or a line of opening stock, that is explained: it is in the hub, but not booked."""
 
     document: str
     state: str

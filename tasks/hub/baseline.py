@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 
 from data_contracts.amounts import show_units
 from data_contracts.documents import HISTORY_RANGES, OPENING_STOCK, STREAM_BASELINE, sku_key
@@ -20,7 +20,7 @@ from tasks.hub.bulk import load, upsert
 from tasks.hub.desk import Desk
 from tasks.hub.inbox import BatchOutcome
 from tasks.hub.ledger import MOVEMENT_COLUMNS, note_level
-from tasks.hub.schema import history_ranges, quarantine, stock_movements, stores
+from tasks.hub.schema import history_ranges, orders, quarantine, stock_movements, stores
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ faults.declare("hub.baseline.mark", "hub.baseline.stock")
 def take_baseline(desk: Desk, manifest: Manifest, rows: Mapping[str, pd.DataFrame]) -> BatchOutcome:
     """Note the start mark and book opening stock; a SKU the catalogue does not know waits in quarantine.
 
-    Opening stock counts once: what a later baseline brings would hold the effect of tickets booked since,
-    so it is left alone and an event says so.
+    Opening stock counts once, and only before the store's first ticket: what a later baseline brings would
+    hold the effect of tickets booked since, so it is left alone and an event says so.
     """
     stock, faults_of_stock = typed(rows["opening_stock"], OPENING_STOCK)
     ranges, faults_of_ranges = typed(rows["history_ranges"], HISTORY_RANGES)
@@ -68,9 +68,11 @@ def take_baseline(desk: Desk, manifest: Manifest, rows: Mapping[str, pd.DataFram
     mark = _note_mark(desk, manifest, ranges)
     if not len(stock):
         return BatchOutcome("accepted", documents=manifest.documents)
-    if mark["opening_stock"] is not None:
+    booked = exists(select(orders.c.order_id).where(orders.c.store == desk.store))
+    late = mark["opening_stock"] is not None or desk.connection.execute(select(booked)).scalar_one()
+    if late:
         desk.log.add("opening_stock_ignored", first=mark["opening_stock"])
-        log.warning("%s brings opening stock again; it was left alone", manifest.path)
+        log.warning("%s brings opening stock too late; it was left alone", manifest.path)
         return BatchOutcome("accepted", documents=manifest.documents)
     faults.point("hub.baseline.stock")
     desk.connection.execute(
@@ -116,8 +118,8 @@ def _note_mark(desk: Desk, manifest: Manifest, ranges: pd.DataFrame) -> dict[str
     return dict(row)
 
 
-def note_epochs(desk: Desk, manifest: Manifest) -> None:
-    """Learn of epochs that an orders batch knows and the hub does not yet."""
+def note_epochs(desk: Desk, manifest: Manifest) -> bool:
+    """Learn of epochs that an orders batch knows and the hub does not yet; whether there were any."""
     told = {(epoch.epoch, epoch.after_number) for epoch in manifest.position.epochs}
     unknown = told - set(desk.epochs)
     if unknown and max(epoch for epoch, _ in told) > max(epoch for epoch, _ in desk.epochs):
@@ -125,6 +127,8 @@ def note_epochs(desk: Desk, manifest: Manifest) -> None:
         desk.connection.execute(
             update(stores).where(stores.c.code == desk.store).values(epochs=json.dumps(desk.epochs))
         )
+        return True
+    return False
 
 
 def _book_stock(desk: Desk, manifest: Manifest, stock: pd.DataFrame) -> list[Reason]:

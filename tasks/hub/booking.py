@@ -5,6 +5,7 @@ Everything is written as sets, and only the difference to what was booked before
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -31,9 +32,10 @@ def book(desk: Desk, found: Gathered) -> Settled:
     """Settle and write: documents, quarantine, orders, ledger, payments, and what follows for others."""
     settled = settle(found)
     posting = _postings(desk, found, settled)
-    record_documents(desk, found, settled, posting)
+    redated = record_documents(desk, found, settled, posting)
     set_aside(desk, found, settled)
     _write_orders(desk, found, settled, posting)
+    _redate(desk, redated)
     return settled
 
 
@@ -278,6 +280,21 @@ def _write_lines(
         place = of["warehouse"] if leaves else of["returns_to"]
         rows.append((name, line, product or sku, sku, item_type, quantity, 0, quantity, 0, price, tax, place))
     load(desk.connection, order_lines, LINE_COLUMNS, rows)
+
+
+def _redate(desk: Desk, redated: Sequence[Candidate]) -> None:
+    """Orders whose ticket came again, the same but for its date or time; what was posted stays as it is."""
+    shown = snapshot(desk, (c.document for c in redated)) if redated else {}
+    for candidate in sorted(redated, key=lambda c: c.document):
+        ticket = candidate.ticket
+        dates = {"business_date": ticket["business_date"], "ordered_at_utc": ticket["occurred_at"]}
+        desk.connection.execute(
+            update(orders)
+            .where(orders.c.order_id == candidate.document)
+            .values(**dates, shipped_at_utc=ticket["occurred_at"])
+        )
+        payload = describe(shown[candidate.document]) | dates
+        desk.log.add("order_changed", order_id=candidate.document, **payload)
 
 
 def _tell(

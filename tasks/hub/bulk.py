@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, Table, Text, insert, select, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from data_contracts.amounts import format_amount
@@ -21,17 +22,31 @@ def load(connection: Connection, table: Table, columns: Sequence[str], rows: Seq
         return
     names = ", ".join(columns)
     if connection.dialect.name == "postgresql":
-        cursor = connection.connection.cursor()
-        try:
-            with cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
-                for row in _shown(table, columns, rows):
-                    copy.write_row(row)
-        finally:
-            cursor.close()
+        _copy(connection, f"COPY {table.name} ({names}) FROM STDIN", _shown(table, columns, rows))
         return
     marks = ", ".join("?" * len(columns))
     # Names come from the schema, values are bound.
     connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", list(rows))  # noqa: S608
+
+
+def _copy(connection: Connection, command: str, rows: Iterable[Row]) -> None:
+    """COPY, past SQLAlchemy: the driver's errors become what they would be within it."""
+    raw = connection.connection
+    driver_error = connection.dialect.loaded_dbapi.Error
+    cursor = raw.cursor()
+    try:
+        with cursor.copy(command) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except driver_error as error:
+        gone = connection.dialect.is_disconnect(error, raw.driver_connection, cursor)
+        if gone:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            command, None, error, driver_error, hide_parameters=True, connection_invalidated=gone
+        ) from error
+    finally:
+        cursor.close()
 
 
 def upsert(
@@ -88,8 +103,7 @@ def stage(
     connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
     table.create(connection, checkfirst=False)
     load(connection, table, list(columns), rows)
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"ANALYZE {name}"))
+    connection.execute(text(f"ANALYZE {name}"))  # how few they are decides which table is looked through
     return table
 
 

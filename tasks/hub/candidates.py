@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from data_contracts.documents import KEY, STREAM_ORDERS, TENDERS, TICKET_LINES, TICKETS
 from data_contracts.errors import ContractBroken
@@ -31,7 +31,18 @@ Newness = tuple[int, str]
 BY_CONTRACT = -1
 """Catalogue version of an entry that its contract refused: no catalogue clears it."""
 
-ENTRY_COLUMNS = ("document", "revision", "sequence", "batch_id", "batch", "state", "rule", "kind", "catalog")
+ENTRY_COLUMNS = (
+    "document",
+    "revision",
+    "sequence",
+    "batch_id",
+    "batch",
+    "state",
+    "rule",
+    "message",
+    "kind",
+    "catalog",
+)
 
 
 @dataclass(slots=True)
@@ -96,19 +107,21 @@ def gather(
         arrivals = _arrivals(manifest, accepted)
         refusals = _refusals(manifest, refused, reasons)
         found.raw = {role: pd.concat([accepted[role], refused[role]]) for role in COLUMNS}
-    waiting = _waiting(desk, recheck_all)
-    names = {row["document"] for row in waiting} | {refusal.document for refusal in refusals}
+    names = {refusal.document for refusal in refusals}
     if arrivals is not None:
         names.update(arrivals["tickets"]["document"].tolist())
+    waiting = _waiting(desk, names, recheck_all)
+    names |= {row["document"] for row in waiting}
     found.current = {row["document"]: row for row in fetch_for(desk.connection, documents, "document", names)}
     _read_entries(desk, found, names)
     if arrivals is not None:
         frames.append(arrivals)
     known = {(row["document"], row["revision"]) for row in waiting}
-    if arrivals is not None:
+    if arrivals is not None and manifest is not None:
         tickets = arrivals["tickets"]
         fresh = zip(tickets["document"].tolist(), tickets["revision"].tolist(), strict=True)
-        known -= {pair for pair in fresh if not _is_open(found, pair)}
+        here = (manifest.sequence, manifest.batch_id)
+        known -= {pair for pair in fresh if _replaces(_kept(found, pair), here)}
     old = _stored(waiting, known, first=0 if arrivals is None else len(arrivals["tickets"]))
     if old is not None:
         frames.append(old)
@@ -219,18 +232,43 @@ def _readable(cells: Mapping[str, str]) -> dict[str, Any]:
     return read
 
 
-def _waiting(desk: Desk, recheck_all: bool) -> list[dict[str, Any]]:
-    """Entries that may have become good: they wait for a document, or the catalogue has changed since."""
-    q = quarantine.c
-    due = q.waits_for.is_not(None) | ((q.rule == "unknown_sku") & (q.catalog < desk.catalog))
-    query = select(quarantine).where(
-        q.store == desk.store,
-        q.stream == STREAM_ORDERS,
-        q.state.in_(("open", "superseded")),
-        q.catalog != BY_CONTRACT,
-        *(() if recheck_all else (due,)),
+def _waiting(desk: Desk, arriving: set[str], recheck_all: bool) -> list[dict[str, Any]]:
+    """Entries that may have become good, without those that nothing has happened to since.
+
+    The catalogue has changed, or they wait for a document that arrives or is among these entries itself.
+    What is older than the booked revision stays superseded for ever and is not read again.
+    """
+    q, d = quarantine.c, documents.c
+    outlived = (d.state == "accepted") & or_(
+        q.sequence < d.sequence, and_(q.sequence == d.sequence, q.batch_id < d.batch_id)
     )
-    return [dict(row) for row in desk.connection.execute(query).mappings()]
+    waiting = (
+        select(quarantine)
+        .join(documents, d.document == q.document)
+        .where(
+            q.store == desk.store,
+            q.stream == STREAM_ORDERS,
+            q.state.in_(("open", "superseded")),
+            q.catalog != BY_CONTRACT,
+            ~outlived,
+        )
+        .order_by(q.document, q.revision)
+    )
+    if recheck_all:
+        return [dict(row) for row in desk.connection.execute(waiting).mappings()]
+    due = ((q.rule == "unknown_sku") & (q.catalog < desk.catalog)) | (q.rule == "already_voided")
+    rows = desk.connection.execute(waiting.where(due)).mappings().all()
+    found = {(row["document"], row["revision"]): dict(row) for row in rows}
+    names = arriving | {document for document, _ in found}
+    while names:
+        staged = stage_keys(desk.connection, "staged_awaited", names)
+        follow = waiting.where(q.waits_for.in_(select(staged.c.key)))
+        names = set()
+        for row in desk.connection.execute(follow).mappings():
+            if (row["document"], row["revision"]) not in found:
+                found[row["document"], row["revision"]] = dict(row)
+                names.add(row["document"])
+    return list(found.values())
 
 
 def _stored(
@@ -265,16 +303,32 @@ def _read_entries(desk: Desk, found: Gathered, names: set[str]) -> None:
 
 
 # -- sorting -----------------------------------------------------------------------------------------
-def _is_open(found: Gathered, pair: tuple[str, str], candidate: Candidate | None = None) -> bool:
-    """Whether quarantine holds that revision, so that its arrival says nothing new.
-
-    It does where an older contract refused it and this one does not: sent again, it is judged anew.
-    """
+def _kept(found: Gathered, pair: tuple[str, str]) -> dict[str, Any] | None:
+    """The entry that quarantine keeps of a revision and that a person or a cause may still close."""
     for entry in found.entries.get(pair[0], ()):
         if entry["revision"] == pair[1] and entry["state"] in ("open", "discarded"):
-            passes_now = candidate is not None and not candidate.by_contract
-            return not (entry["state"] == "open" and entry["catalog"] == BY_CONTRACT and passes_now)
-    return False
+            return entry
+    return None
+
+
+def _replaces(entry: dict[str, Any] | None, newness: Newness) -> bool:
+    """Whether rows of that newness stand for the revision from now on, instead of those of its entry.
+
+    SKUs, codes and dates are outside the hash: what was wrong with them may be right when it is sent again.
+    """
+    return entry is None or (
+        entry["state"] == "open" and newness > (int(entry["sequence"]), str(entry["batch_id"]))
+    )
+
+
+def _mends(entry: dict[str, Any] | None, candidate: Candidate) -> bool:
+    """Whether an older form of the same content is good where its entry is not: it is booked all the same.
+
+    What is said of a void before its ticket is looked up says little; only a contract's refusal is mended.
+    """
+    if entry is None or entry["state"] != "open" or candidate.objection is not None:
+        return False
+    return bool(entry["catalog"] == BY_CONTRACT or candidate.ticket["kind"] != "void")
 
 
 def _weigh_and_sort(desk: Desk, found: Gathered, frames: Sequence[dict[str, pd.DataFrame]]) -> None:
@@ -314,9 +368,11 @@ def _sort(found: Gathered, candidate: Candidate) -> None:
             if candidate.from_batch:
                 found.superseded.append(candidate)
             return  # an entry older than what is booked stays superseded
-    if candidate.from_batch and _is_open(found, (candidate.document, candidate.revision), candidate):
-        found.seen_again.append(candidate)
-        return
+    if candidate.from_batch:
+        entry = _kept(found, (candidate.document, candidate.revision))
+        if not (_replaces(entry, candidate.newness) or _mends(entry, candidate)):
+            found.seen_again.append(candidate)
+            return
     found.candidates.append(candidate)
 
 
@@ -371,12 +427,13 @@ def _targets(desk: Desk, found: Gathered, names: set[str]) -> dict[str, Target]:
 
 
 def linked_document(desk: Desk, ticket: dict[str, Any]) -> str | None:
-    """The ticket that a return, exchange or void recalls; None where RMS knows none."""
+    """The ticket that a return, exchange or void recalls; None where RMS knows none, or itself."""
     codes = desk.rules.codes
     recalls = ticket.get("recall_type") in (codes.recall_return, codes.recall_void)
     if ticket["kind"] not in ("return", "exchange", "void") or not recalls or not ticket["recall_id"]:
         return None
-    return desk.recalled(ticket["epoch"], ticket["recall_id"])
+    recalled = desk.recalled(ticket["epoch"], ticket["recall_id"])
+    return None if recalled == ticket["document"] else recalled
 
 
 def rows_as_exported(found: Gathered, names: set[str]) -> dict[str, str]:

@@ -13,10 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url, select, text
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
 
-from data_contracts.errors import ConfigurationError, HubUnavailable, SchemaMismatch, TillbridgeError
+from data_contracts.errors import (
+    ConfigurationError,
+    ContractBroken,
+    HubUnavailable,
+    SchemaMismatch,
+    TillbridgeError,
+)
 from tasks import faults
 from tasks.hub.schema import stores
 
@@ -29,6 +35,8 @@ BUSY_SECONDS = 60
 """How long SQLite waits for another writer."""
 
 _WRITES = "tillbridge_writes"
+_MIGRATING = 7_455_127
+"""Key of PostgreSQL's advisory lock: any number that is always the same."""
 
 faults.declare("hub.migrate.before_commit", "hub.migrate.after_commit")
 
@@ -117,6 +125,8 @@ def migrate(url: str) -> str:
         if found is not None and found > SCHEMA_REVISION:
             raise _newer(hub.place, found)
         with hub.writing("hub.migrate.before_commit", "hub.migrate.after_commit") as connection:
+            if connection.dialect.name == "postgresql":  # two that migrate at once would both create tables
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATING})"))
             config.attributes["connection"] = connection
             command.upgrade(config, SCHEMA_REVISION)
         log.info("migrated the hub at %s from %s to %s", hub.place, found or "nothing", SCHEMA_REVISION)
@@ -168,6 +178,15 @@ def lock_store(connection: Connection, store: str) -> None:
             next_step=f"add [stores.{store}] to the hub's tillbridge.toml and run `tillbridge migrate`",
             store=store,
         )
+
+
+def lock_table(connection: Connection, table: Table) -> None:
+    """Hold a table of the hub itself against other writers until the transaction ends; waits for them.
+
+    SQLite has a single writer anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def _engine(url: str) -> Engine:
@@ -234,20 +253,41 @@ def _place(engine: Engine) -> str:
     return f"{url.host or 'localhost'}/{url.database or ''}"
 
 
+_UNDEFINED = ("42P01", "42703")
+"""PostgreSQL's codes of an unknown table and an unknown column."""
+
+
 def _translate(error: DBAPIError, place: str) -> TillbridgeError | None:
-    text_of = str(error.orig).lower()
-    missing = isinstance(error, ProgrammingError | OperationalError) and (
-        "no such table" in text_of or "no such column" in text_of or "does not exist" in text_of
-    )
-    if missing and not error.connection_invalidated and "database" not in text_of.split('"')[0]:
+    said = str(error.orig).lower()
+    unknown = "no such table" in said or "no such column" in said
+    if unknown or getattr(error.orig, "sqlstate", None) in _UNDEFINED:
         return SchemaMismatch(
             f"The hub at {place} lacks a table or column of this program. Retrying cannot clear this.",
             next_step="run `tillbridge migrate`",
         )
+    if "not a database" in said or "malformed" in said:
+        return SchemaMismatch(
+            f"The file {place} is no SQLite database, or it is damaged. Retrying cannot clear this.",
+            next_step="correct `url` in [hub] of tillbridge.toml, or restore the hub from a backup",
+        )
+    if isinstance(error, OperationalError) and (
+        "authentication failed" in said or ("fatal" in said and "does not exist" in said)
+    ):
+        return ConfigurationError(
+            f"The server of the hub at {place} refuses the connection: there is no such database or user, or "
+            "the password is wrong. Retrying cannot clear this.",
+            next_step="correct `url` in [hub] of tillbridge.toml, or create the database",
+        )
     if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
         return HubUnavailable(
-            f"The hub's database at {place} did not answer or was busy; the transaction was given up and "
-            "nothing of it remains. Retrying may help.",
+            f"The hub's database at {place} did not answer or was busy. What was being written is in the hub "
+            "whole or not at all; retrying is safe and may help.",
             next_step="see that the database runs and that no other program holds it",
+        )
+    if isinstance(error, DataError):
+        return ContractBroken(
+            f"The hub's database at {place} cannot hold a value that was to be written. Nothing was changed; "
+            "retrying cannot clear this.",
+            next_step="look at the cause in the log; a rule of the contract should have refused that value",
         )
     return None

@@ -54,11 +54,10 @@ def recompute(desk: Desk, order_ids: Iterable[str]) -> None:
         .scalar_subquery()
     )
     voided = orders.c.voided_by.is_not(None)
-    desk.connection.execute(
-        update(orders)
-        .where(mine)
-        .values(refunded=case((voided, orders.c.total), else_=func.coalesce(given_back, 0)))
-    )
+    # Whatever names a return or a void as its sale: nothing was sold there that could be given back.
+    sold = orders.c.kind.not_in(("return", "void"))
+    refunded = case((voided, orders.c.total), (sold, func.coalesce(given_back, 0)), else_=0)
+    desk.connection.execute(update(orders).where(mine).values(refunded=refunded))
     void = voided | (orders.c.kind == "void")
     payment = case(
         (voided, int(PaymentStatus.FullRefund)),

@@ -77,8 +77,9 @@ def import_batch(
             outcome = take_baseline(desk, manifest, rows)
         elif manifest.stream == STREAM_ORDERS:
             accepted, refused = split(rows, verdict)
-            note_epochs(desk, manifest)
-            found = gather(desk, manifest, accepted, refused, verdict.reasons, recheck_all=False)
+            # A new epoch may tell which ticket a number names: what waits for one is looked at again.
+            new_epoch = note_epochs(desk, manifest)
+            found = gather(desk, manifest, accepted, refused, verdict.reasons, recheck_all=new_epoch)
             book(desk, found)
             outcome = _outcome(found)
         else:

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import func, select
+from sqlalchemy import Text, func, select
 
 from data_contracts.amounts import format_amount
 from data_contracts.posting import MOVEMENT, differences
 from data_contracts.statuses import PaymentMethod, PaymentType
 from tasks import faults
-from tasks.hub.bulk import load, stage_keys, upsert
+from tasks.hub.bulk import load, stage, stage_keys, upsert
 from tasks.hub.desk import Desk
 from tasks.hub.schema import orders, payments, stock_levels, stock_movements
 
@@ -168,8 +168,12 @@ def write_levels(desk: Desk) -> None:
         add=("physical", "reserved"),
     )
     s = stock_levels.c
-    staged = stage_keys(desk.connection, "staged_levels", (sku for (_, sku), _ in changes))
-    query = select(s.warehouse, s.sku, s.physical, s.reserved).join(staged, staged.c.key == s.sku)
+    staged = stage(
+        desk.connection, "staged_levels", {"warehouse": Text(), "sku": Text()}, [key for key, _ in changes]
+    )
+    query = select(s.warehouse, s.sku, s.physical, s.reserved).join(
+        staged, (staged.c.warehouse == s.warehouse) & (staged.c.sku == s.sku)
+    )
     levels = {(w, sku): (physical, reserved) for w, sku, physical, reserved in desk.connection.execute(query)}
     for (warehouse, sku), delta in changes:
         if not delta:

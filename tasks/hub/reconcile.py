@@ -7,12 +7,11 @@ statement: one whose rows lie below the statement's bound.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Iterator
 
-from sqlalchemy import Connection, Select, Subquery, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, or_, select
 from sqlalchemy.engine import RowMapping
 
-from data_contracts.amounts import show_money, show_units
 from data_contracts.documents import TICKET
 from data_contracts.errors import NotYetArrived
 from data_contracts.reconciling import (
@@ -26,20 +25,16 @@ from data_contracts.reconciling import (
     missing_numbers,
 )
 from tasks.hub.database import Hub
+from tasks.hub.proofs import prove
 from tasks.hub.schema import (
+    batches,
     document_revisions,
     documents,
-    events,
-    orders,
-    payments,
     quarantine,
     statement_days,
     statement_numbers,
     statement_tenders,
     statements,
-    stock_levels,
-    stock_movements,
-    stores,
     tenders,
 )
 
@@ -49,7 +44,8 @@ def reconcile(hub: Hub, store: str) -> ReconcileReport:
     with hub.reading() as connection:
         statement = (
             connection.execute(
-                select(statements)
+                select(statements, batches.c.epoch)
+                .join(batches, batches.c.path == statements.c.batch)
                 .where(statements.c.store == store)
                 .order_by(statements.c.sequence.desc(), statements.c.batch_id.desc())
                 .limit(1)
@@ -63,16 +59,18 @@ def reconcile(hub: Hub, store: str) -> ReconcileReport:
                 next_step=f"run publish-statement for {store} at the store, then import",
                 store=store,
             )
-        seen = _seen(store, int(statement["bound"]))
+        seen = _seen(store, int(statement["bound"]), statement["epoch"])
         missing, extra, waiting = _numbers(connection, statement, seen)
+        days, extra_money = _days(connection, statement["batch"], seen, extra, waiting)
         return ReconcileReport(
             store=store,
             statement=statement["batch"],
             bound=statement["bound"],
             created_utc=statement["created_utc"],
-            days=_days(connection, statement["batch"], seen),
+            days=days,
             missing=missing,
             extra=extra,
+            extra_money=extra_money,
             waiting=waiting,
             newer=_newer(connection, store, seen),
             open=_open(connection, store),
@@ -80,23 +78,22 @@ def reconcile(hub: Hub, store: str) -> ReconcileReport:
         )
 
 
-def prove(connection: Connection, store: str) -> list[str]:
-    """What does not add up inside the hub: levels, event numbers, payments. Empty if all does."""
-    return [
-        *_prove_levels(connection),
-        *_prove_events(connection, store),
-        *_prove_payments(connection, store),
-    ]
+def _seen(store: str, bound: int, epoch: int) -> Subquery:
+    """Per ticket of the store its newest revision below the bound, with `shown`: its state there.
 
-
-def _seen(store: str, bound: int) -> Subquery:
-    """Per ticket of the store its newest revision below the bound, with `shown`: its state there."""
+    Rowversions count within an epoch: what an older one left is all below the bound, a newer one above.
+    """
     r, d = document_revisions.c, documents.c
     rank = func.row_number().over(partition_by=r.document, order_by=(r.sequence.desc(), r.batch_id.desc()))
     ranked = (
         select(document_revisions, d.epoch, d.number, d.state.label("standing"), rank.label("rank"))
         .join(documents, d.document == r.document)
-        .where(d.store == store, d.source == TICKET, or_(r.rowversion < bound, r.rowversion.is_(None)))
+        .where(
+            d.store == store,
+            d.source == TICKET,
+            d.epoch <= epoch,
+            or_(d.epoch < epoch, r.rowversion < bound, r.rowversion.is_(None)),
+        )
         .subquery()
     )
     not_booked = case((ranked.c.standing == "accepted", "quarantined"), else_=ranked.c.standing)
@@ -104,54 +101,102 @@ def _seen(store: str, bound: int) -> Subquery:
     return select(ranked, shown).where(ranked.c.rank == 1).subquery()
 
 
-def _days(connection: Connection, batch: str, seen: Subquery) -> tuple[Day, ...]:
+_Numbers = tuple[NumberRange, ...]
+_Key = tuple[str, int]
+"""Business date and Z batch."""
+_InHub = tuple[dict[_Key, dict[str, Figures]], dict[tuple[str, int, str], int]]
+"""Figures by state, and sums by tender code."""
+
+RANGES_AT_ONCE = 200
+"""Ranges of numbers in one condition."""
+
+
+def _days(
+    connection: Connection, batch: str, seen: Subquery, extra: _Numbers, waiting: _Numbers
+) -> tuple[tuple[Day, ...], int]:
+    """The days, and the money of the extra tickets.
+
+    Extra tickets are named by number, waiting ones stand in no total of the store: neither counts here.
+    """
     said = statement_days.c
     columns = [func.sum(said[name]).label(name) for name in ("tickets", "lines", "units", "tax", "total")]
-    at_store: dict[tuple[str, int], Figures] = {}
+    at_store: dict[_Key, Figures] = {}
     for row in connection.execute(
         select(said.business_date, said.z_batch, *columns)
         .where(said.batch == batch)
         .group_by(said.business_date, said.z_batch)
     ).mappings():
         at_store[row["business_date"], row["z_batch"]] = _figures(row)
-    if not at_store:
-        return ()
-    first = min(date for date, _ in at_store)
-    in_hub: dict[tuple[str, int], dict[str, Figures]] = defaultdict(dict)
-    s = seen.c
-    sums = [func.sum(s[name]).label(name) for name in ("lines", "units", "tax", "total")]
-    for row in connection.execute(
-        select(s.business_date, s.z_batch, s.shown, func.count().label("tickets"), *sums)
-        .where(s.business_date >= first)
-        .group_by(s.business_date, s.z_batch, s.shown)
-    ).mappings():
-        in_hub[row["business_date"], row["z_batch"] or 0][row["shown"]] = _figures(row)
-    differing = _tenders(connection, batch, seen, first)
-    keys = sorted(set(at_store) | set(in_hub) | set(differing))
-    return tuple(
+    first = min((date for date, _ in at_store), default=None)
+    in_hub, tendered = _in_hub(connection, seen, first)
+    for aside in _conditions(seen, (*extra, *waiting)):
+        figures, sums = _in_hub(connection, seen, first, aside)
+        for key, by_state in figures.items():
+            for state, left_out in by_state.items():
+                in_hub[key][state] = in_hub[key][state] - left_out
+        for tender, amount in sums.items():
+            tendered[tender] -= amount
+    differing = _tenders(connection, batch, tendered)
+    keys = sorted(set(at_store) | {key for key in in_hub if any(in_hub[key].values())} | set(differing))
+    days = tuple(
         Day(date, z, at_store.get((date, z), Figures()), **in_hub[date, z], tenders=tuple(differing[date, z]))
         for date, z in keys
     )
+    positive = case((seen.c.total < 0, -seen.c.total), else_=seen.c.total)
+    money = 0
+    for condition in _conditions(seen, extra):
+        money += connection.execute(select(func.sum(positive)).where(condition)).scalar_one() or 0
+    return days, money
+
+
+def _conditions(seen: Subquery, numbers: _Numbers) -> Iterator[ColumnElement[bool]]:
+    """That a ticket has one of these numbers, some ranges at a time."""
+    s = seen.c
+    for at in range(0, len(numbers), RANGES_AT_ONCE):
+        yield or_(
+            *(
+                and_(s.epoch == part.epoch, s.number.between(part.first, part.last))
+                for part in numbers[at : at + RANGES_AT_ONCE]
+            )
+        )
+
+
+def _in_hub(
+    connection: Connection, seen: Subquery, first: str | None, *conditions: ColumnElement[bool]
+) -> _InHub:
+    """What the hub has from the date `first` on; nothing where the store states no day."""
+    figures: dict[_Key, dict[str, Figures]] = defaultdict(dict)
+    tendered: dict[tuple[str, int, str], int] = defaultdict(int)
+    if first is None:
+        return figures, tendered
+    s, t = seen.c, tenders.c
+    sums = [func.sum(s[name]).label(name) for name in ("lines", "units", "tax", "total")]
+    for row in connection.execute(
+        select(s.business_date, s.z_batch, s.shown, func.count().label("tickets"), *sums)
+        .where(s.business_date >= first, *conditions)
+        .group_by(s.business_date, s.z_batch, s.shown)
+    ).mappings():
+        figures[row["business_date"], row["z_batch"] or 0][row["shown"]] = _figures(row)
+    for date, z, code, amount in connection.execute(
+        select(s.business_date, s.z_batch, t.tender_code, func.sum(t.amount))
+        .join(tenders, (t.document == s.document) & (t.revision == s.revision))
+        .where(s.business_date >= first, *conditions)
+        .group_by(s.business_date, s.z_batch, t.tender_code)
+    ):
+        tendered[date, z or 0, code] += amount
+    return figures, tendered
 
 
 def _tenders(
-    connection: Connection, batch: str, seen: Subquery, first: str
-) -> dict[tuple[str, int], list[TenderDifference]]:
-    said, s, t = statement_tenders.c, seen.c, tenders.c
+    connection: Connection, batch: str, in_hub: dict[tuple[str, int, str], int]
+) -> dict[_Key, list[TenderDifference]]:
+    said = statement_tenders.c
     at_store: dict[tuple[str, int, str], int] = {}
     for date, z, code, amount in connection.execute(
         select(said.business_date, said.z_batch, said.tender_code, said.amount).where(said.batch == batch)
     ):
         at_store[date, z, code] = amount
-    in_hub: dict[tuple[str, int, str], int] = {}
-    for date, z, code, amount in connection.execute(
-        select(s.business_date, s.z_batch, t.tender_code, func.sum(t.amount))
-        .join(tenders, (t.document == s.document) & (t.revision == s.revision))
-        .where(s.business_date >= first)
-        .group_by(s.business_date, s.z_batch, t.tender_code)
-    ):
-        in_hub[date, z or 0, code] = amount
-    found: dict[tuple[str, int], list[TenderDifference]] = defaultdict(list)
+    found: dict[_Key, list[TenderDifference]] = defaultdict(list)
     for date, z, code in sorted(set(at_store) | set(in_hub)):
         ours, theirs = in_hub.get((date, z, code), 0), at_store.get((date, z, code), 0)
         if ours != theirs:
@@ -162,9 +207,6 @@ def _tenders(
 def _figures(row: RowMapping) -> Figures:
     names = ("tickets", "lines", "units", "tax", "total")
     return Figures(*(int(row[name] or 0) for name in names))
-
-
-_Numbers = tuple[NumberRange, ...]
 
 
 def _numbers(
@@ -215,70 +257,11 @@ def _open(connection: Connection, store: str) -> tuple[OpenDocument, ...]:
     waits = case((d.state.in_(("pending", "discarded")), d.state), else_="quarantined")
     rows = connection.execute(
         select(q.document, waits, q.rule, q.message, q.business_date, q.units, q.total)
-        .join(documents, d.document == q.document)
+        .outerjoin(documents, d.document == q.document)
         .where(q.store == store, q.state.in_(("open", "discarded")))
-        .order_by(d.epoch, d.number)
+        .order_by(case((d.document.is_(None), 1), else_=0), d.epoch, d.number, q.document)
     )
     return tuple(
         OpenDocument(document, state, rule, message, date, units or 0, total or 0)
         for document, state, rule, message, date, units, total in rows
     )
-
-
-# -- the hub against itself ------------------------------------------------------------------------------
-def _prove_levels(connection: Connection) -> list[str]:
-    m, s = stock_movements.c, stock_levels.c
-    moved = {
-        (warehouse, sku): (physical, reserved)
-        for warehouse, sku, physical, reserved in connection.execute(
-            select(m.warehouse, m.sku, func.sum(m.physical_delta), func.sum(m.reserved_delta)).group_by(
-                m.warehouse, m.sku
-            )
-        )
-    }
-    levels = {
-        (warehouse, sku): (physical, reserved)
-        for warehouse, sku, physical, reserved in connection.execute(
-            select(s.warehouse, s.sku, s.physical, s.reserved)
-        )
-    }
-    broken: list[str] = []
-    for key in sorted(set(moved) | set(levels)):
-        shown, proven = levels.get(key, (0, 0)), moved.get(key, (0, 0))
-        if shown != proven:
-            broken.append(
-                f"The level of `{key[1]}` in {key[0]} shows {show_units(shown[0])} physical and "
-                f"{show_units(shown[1])} reserved, its movements come to {show_units(proven[0])} and "
-                f"{show_units(proven[1])}."
-            )
-    return broken
-
-
-def _prove_events(connection: Connection, store: str) -> list[str]:
-    e = events.c
-    count, last = connection.execute(
-        select(func.count(), func.coalesce(func.max(e.number), 0)).where(e.store == store)
-    ).one()
-    following = connection.execute(
-        select(stores.c.next_event).where(stores.c.code == store)
-    ).scalar_one_or_none()
-    if count == last == (following or 1) - 1:
-        return []
-    return [f"Store {store} has {count} events, the newest has number {last}: there is a gap."]
-
-
-def _prove_payments(connection: Connection, store: str) -> list[str]:
-    o, p = orders.c, payments.c
-    paid = func.coalesce(func.sum(p.amount), 0)
-    differing: Select[Any] = (
-        select(o.order_id, o.paid, func.sum(p.amount))
-        .outerjoin(payments, p.order_id == o.order_id)
-        .where(o.store == store)
-        .group_by(o.order_id, o.paid)
-        .having(paid != o.paid)
-        .order_by(o.order_id)
-    )
-    return [
-        f"Order {order} shows {show_money(shown)} paid, its payments come to {show_money(found or 0)}."
-        for order, shown, found in connection.execute(differing)
-    ]

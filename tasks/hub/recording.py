@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, update
 
 from tasks import faults
 from tasks.hub.bulk import fetch_for, upsert
-from tasks.hub.candidates import Gathered
+from tasks.hub.candidates import Candidate, Gathered
 from tasks.hub.desk import Desk
 from tasks.hub.schema import document_revisions, documents, tenders
 from tasks.hub.settling import Settled
@@ -50,8 +51,11 @@ REVISION_COLUMNS = ("document", "revision", "sequence", "batch_id", "batch", "st
 
 def record_documents(
     desk: Desk, found: Gathered, settled: Settled, posting: dict[str, dict[str, Any]]
-) -> None:
-    """Write what is known of each document; `posting` holds what booking fixed for those booked now."""
+) -> list[Candidate]:
+    """Write what is known of each document; `posting` holds what booking fixed for those booked now.
+
+    Returns booked revisions that came again with another date or time.
+    """
     faults.point("hub.orders.documents")
     rows: list[tuple[Any, ...]] = []
     for row in settled.rows:
@@ -72,12 +76,14 @@ def record_documents(
         )
     }
     revisions: dict[tuple[str, str], tuple[Any, ...]] = {}
-    for candidate in (*found.superseded, *found.seen_again, *found.candidates):
+    told_anew: list[Candidate] = []
+    unjudged = [(candidate, True) for candidate in (*found.superseded, *found.seen_again)]
+    for candidate, as_before in (*unjudged, *((candidate, False) for candidate in found.candidates)):
         key = (candidate.document, candidate.revision)
         before = known.get(key)
         if key in booked:
             state = "accepted"
-        elif before is not None and candidate in found.seen_again:
+        elif before is not None and as_before:
             state = before["state"]
         elif candidate.objection is not None:
             state = "quarantined"
@@ -86,23 +92,20 @@ def record_documents(
         here = (candidate.newness, candidate.batch)
         (sequence, batch_id), batch = settled.newness.get(key, here)
         ticket = candidate.ticket
-        figures = {name: ticket.get(name) for name in FIGURES}
+        figures = {name: ticket.get(name) for name in ("line_count", *FIGURES)}
         if before is not None:
-            (sequence, batch_id), batch = max(
-                ((sequence, batch_id), batch), ((before["sequence"], before["batch_id"]), before["batch"])
-            )
+            earlier = ((before["sequence"], before["batch_id"]), before["batch"])
+            unread = candidate.by_contract and state != "quarantined"
+            if as_before and (candidate.newness < earlier[0] or unread):
+                # Dates and codes are outside the hash: those that came last count, if they can be read.
+                figures = {"line_count": before["lines"]} | {name: before[name] for name in FIGURES}
+            elif as_before and state == "accepted":
+                told_anew.append(candidate)
+            (sequence, batch_id), batch = max(((sequence, batch_id), batch), earlier)
             # The content is as old as its first arrival; a later stamp of the same content says nothing.
-            stamps = [v for v in (figures["rowversion"], before["rowversion"]) if v is not None]
+            stamps = [v for v in (ticket.get("rowversion"), before["rowversion"]) if v is not None]
             figures["rowversion"] = min(stamps, default=None)
-        revisions[key] = (
-            *key,
-            sequence,
-            batch_id,
-            batch,
-            state,
-            ticket.get("line_count"),
-            *figures.values(),
-        )
+        revisions[key] = (*key, sequence, batch_id, batch, state, *figures.values())
     upsert(
         desk.connection,
         document_revisions,
@@ -118,11 +121,17 @@ def record_documents(
             .values(state="replaced"),
             [{"of": name, "at": revision} for name, revision in settled.replaced],
         )
-    _write_tenders(desk, found)
+    written = [c for c in (*found.superseded, *told_anew, *found.candidates) if c.from_batch]
+    _write_tenders(desk, found, written)
+    return [c for c in told_anew if _redated(c, known[c.document, c.revision])]
 
 
-def _write_tenders(desk: Desk, found: Gathered) -> None:
-    of = {c.candidate: c for c in found.candidates if c.from_batch and not c.by_contract}
+def _redated(candidate: Candidate, before: dict[str, Any]) -> bool:
+    return any(candidate.ticket[name] != before[name] for name in ("business_date", "occurred_at"))
+
+
+def _write_tenders(desk: Desk, found: Gathered, written: Sequence[Candidate]) -> None:
+    of = {c.candidate: c for c in written if not c.by_contract}
     columns = ("entry_id", "tender_id", "tender_code", "amount")
     rows: list[tuple[Any, ...]] = []
     if of:
@@ -132,7 +141,7 @@ def _write_tenders(desk: Desk, found: Gathered) -> None:
             for candidate, *cells in zip(*cells_of, strict=True)
             if candidate in of
         ]
-    for refusal in (c for c in found.candidates if c.by_contract):
+    for refusal in (c for c in written if c.by_contract):
         rows += [(refusal.document, refusal.revision, *cells) for cells in refusal.ticket["tenders"]]
     upsert(
         desk.connection,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from data_contracts.errors import ConfigurationError
 from data_contracts.statuses import Channel
 from tasks import faults
-from tasks.hub.database import Hub
+from tasks.hub.database import Hub, lock_table
 from tasks.hub.schema import channel_warehouses, stores, warehouses
 from tasks.settings import Settings
 
@@ -34,16 +34,17 @@ class Placement:
 def configure(hub: Hub, settings: Settings) -> bool:
     """Write stores, warehouses and mappings of the settings; True if anything changed.
 
-    Idempotent. Stores that are no longer configured stay, with their history. Raises
+    Idempotent. Stores and warehouses no longer configured stay, with their history. Raises
     `ConfigurationError` for a mapping given twice or to an unknown warehouse.
     """
     wanted_stores = _stores(settings)
     wanted_warehouses = _warehouses(settings)
     wanted_mappings = _mappings(settings, set(wanted_warehouses))
     with hub.reading() as connection:
-        if _known(connection) == (wanted_stores, wanted_warehouses, wanted_mappings):
+        if _stands(_known(connection), wanted_stores, wanted_warehouses, wanted_mappings):
             return False
     with hub.writing("hub.configure.before_commit", "hub.configure.after_commit") as connection:
+        lock_table(connection, channel_warehouses)
         known_stores, known_warehouses, _ = _known(connection)
         for code, values in sorted(wanted_stores.items()):
             if code in known_stores:
@@ -56,6 +57,12 @@ def configure(hub: Hub, settings: Settings) -> bool:
                 connection.execute(update(warehouses).where(warehouses.c.code == code).values(**place))
             else:
                 connection.execute(insert(warehouses).values(code=code, **place))
+        # There is one default: what was it before and is configured no longer keeps its stock, not its role.
+        connection.execute(
+            update(warehouses)
+            .where(warehouses.c.is_default, warehouses.c.code.not_in(wanted_warehouses))
+            .values(is_default=False)
+        )
         connection.execute(delete(channel_warehouses))
         for (company, channel, store), warehouse in sorted(wanted_mappings.items()):
             connection.execute(
@@ -139,6 +146,24 @@ def _mappings(settings: Settings, known: set[str]) -> _Mappings:
                 next_step="remove one of them from tillbridge.toml",
             )
     return found
+
+
+def _stands(
+    known: tuple[_Stores, _Warehouses, _Mappings],
+    wanted_stores: _Stores,
+    wanted_warehouses: _Warehouses,
+    wanted_mappings: _Mappings,
+) -> bool:
+    """Whether the hub says what the settings say; what it knows besides is history."""
+    known_stores, known_warehouses, mappings = known
+    return (
+        all(known_stores.get(code) == values for code, values in wanted_stores.items())
+        and all(known_warehouses.get(code) == place for code, place in wanted_warehouses.items())
+        and not any(
+            place["is_default"] for code, place in known_warehouses.items() if code not in wanted_warehouses
+        )
+        and mappings == wanted_mappings
+    )
 
 
 def _known(connection: Connection) -> tuple[_Stores, _Warehouses, _Mappings]:

@@ -210,7 +210,7 @@ document_revisions = Table(
     Column("business_date", Text),
     Column("z_batch", BigInteger),
     Column("register", BigInteger),
-    Column("lines", Integer),
+    Column("lines", BigInteger),  # as the header says: of a refused ticket it may be any number
     Column("units", Amount),
     Column("tax", Amount),
     Column("total", Amount),
@@ -304,6 +304,7 @@ payments = Table(
     Column("amount", Amount, nullable=False),
     Column("at_utc", Text, nullable=False),
 )
+Index("ix_payments_document", payments.c.document)
 
 stock_movements = Table(
     "stock_movements",
@@ -376,6 +377,7 @@ quarantine = Table(
     Column("rows", Text, nullable=False),  # JSON: role -> rows as exported
 )
 Index("ix_quarantine_state", quarantine.c.store, quarantine.c.state)
+Index("ix_quarantine_waits_for", quarantine.c.waits_for)
 
 deposits = Table(
     "deposits",

@@ -80,7 +80,7 @@ def set_aside(desk: Desk, found: Gathered, settled: Settled) -> None:
                     exported[candidate.document],
                 )
             )
-            if state == "open":
+            if state == "open" and not _told(before.get(key), why.rule, why.message):
                 desk.log.add("document_quarantined", document=candidate.document, rule=why.rule)
         else:
             cells = (ticket["kind"], *why, catalog, state, closed)
@@ -116,6 +116,11 @@ def set_aside(desk: Desk, found: Gathered, settled: Settled) -> None:
     if changed:
         values = {name: bindparam(f"to_{name}") for name in ("state", "closed_utc")}
         desk.connection.execute(update(quarantine).where(*where).values(**values, **numbered), changed)
+
+
+def _told(entry: dict[str, Any] | None, rule: str, message: str) -> bool:
+    """Whether an event has said the same of that revision before."""
+    return entry is not None and (entry["state"], entry["rule"], entry["message"]) == ("open", rule, message)
 
 
 def _newness(settled: Settled, key: tuple[str, str]) -> dict[str, Any]:

@@ -55,7 +55,11 @@ def _settle(
     for candidate in candidates:
         here = (candidate.newness, candidate.batch)
         newest[candidate.revision] = max(newest.get(candidate.revision, here), here)
-    fresh = {c.revision: c for c in candidates if id(c) in judged}
+    fresh: dict[str, Candidate] = {}
+    for candidate in candidates:
+        known = fresh.get(candidate.revision)
+        if id(candidate) in judged and (known is None or known.objection is not None):
+            fresh[candidate.revision] = candidate
     good = [c for c in fresh.values() if c.objection is None]
     best = max(good, key=lambda c: newest[c.revision], default=None)
     if best is not None and (accepted is None or newest[best.revision] > newest[accepted]):

@@ -403,3 +403,118 @@ def test_ticket_sent_again_after_its_contract_was_corrected_is_booked(world: Wor
     assert outcome.accepted == 1
     assert world.rows("SELECT rule, state FROM reporting_quarantine") == [("too_strict", "cleared")]
     assert world.stock() == {("W1", "SKU-1"): "-1.00"}
+
+
+def test_header_of_a_refused_ticket_may_hold_any_number(world: World) -> None:
+    """A line count beyond 32 bits stopped the whole batch on PostgreSQL, for ever."""
+    outcome = world.orders(
+        make_ticket(1, line_count=99_999_999_999), make_ticket(2), refused={"S1/1/ticket/1": "line_missing"}
+    )
+
+    assert (outcome.accepted, outcome.quarantined) == (1, 1)
+    assert world.rows("SELECT lines, state FROM reporting_tickets WHERE transaction_number = 1") == [
+        (99_999_999_999, "quarantined")
+    ]
+
+
+def test_void_that_names_no_ticket_needs_a_person(world: World) -> None:
+    world.orders(make_ticket(1, [("SKU-1", -1, "10.00")], recall_type=3, recall_id=0))
+
+    assert world.rows("SELECT rule, state FROM reporting_quarantine") == [("void_of_nothing", "open")]
+    assert world.stock() == {}
+
+
+def test_return_that_names_itself_or_another_return_refunds_nothing_there(world: World) -> None:
+    world.orders(
+        make_ticket(1, [("SKU-1", -1, "10.00")], recall_type=1, recall_id=1),
+        make_ticket(2, [("SKU-1", -1, "10.00")], recall_type=1, recall_id=1),
+    )
+
+    for number in (1, 2):
+        assert statuses(world, number) == ("Completed", "Charged", "FullyShipped", "-10.00", "0.00")
+
+
+def test_three_returns_beyond_the_sale_show_what_came_back(world: World) -> None:
+    world.orders(
+        make_ticket(1, [("SKU-1", 1, "10.00"), ("SKU-1", 1, "10.00")]),
+        *(make_ticket(n, [("SKU-1", -1, "9.00")], recall_type=1, recall_id=1) for n in (2, 3)),
+    )
+    assert statuses(world, 1) == ("Completed", "PartiallyRefund", "FullyShipped", "20.00", "18.00")
+
+    world.orders(make_ticket(4, [("SKU-1", -1, "9.00")], recall_type=1, recall_id=1), sequence=2)
+
+    assert statuses(world, 1) == ("Completed", "FullRefund", "FullyShipped", "20.00", "27.00")
+    lines = "SELECT line, returned_quantity FROM reporting_order_lines WHERE source_order_id = '1' ORDER BY 1"
+    assert world.rows(lines) == [(1, "1.00"), (2, "2.00")]
+    assert world.stock() == {("W1", "SKU-1"): "1.00"}
+
+
+def test_void_of_an_exchange_restores_the_sale_it_was_linked_to(world: World) -> None:
+    world.orders(
+        make_ticket(1, [("SKU-1", 2, "10.00")]),
+        make_ticket(2, [("SKU-1", -1, "10.00"), ("SKU-2", 1, "12.50")], recall_type=1, recall_id=1),
+    )
+    world.orders(
+        make_ticket(3, [("SKU-1", 1, "10.00"), ("SKU-2", -1, "12.50")], recall_type=3, recall_id=2),
+        sequence=2,
+    )
+
+    assert statuses(world, 1) == ("Completed", "Charged", "FullyShipped", "20.00", "0.00")
+    assert statuses(world, 2) == ("Void", "FullRefund", "Unshipped", "2.50", "2.50")
+    assert world.stock() == {("W1", "SKU-1"): "-2.00", ("W1", "SKU-2"): "0.00"}
+
+
+def test_void_of_a_partly_returned_sale_reverses_the_sale_and_keeps_the_return(world: World) -> None:
+    world.orders(
+        make_ticket(1, [("SKU-1", 2, "10.00")]),
+        make_ticket(2, [("SKU-1", -1, "10.00")], recall_type=1, recall_id=1),
+        make_ticket(3, [("SKU-1", -2, "10.00")], recall_type=3, recall_id=1),
+    )
+
+    assert statuses(world, 1) == ("Void", "FullRefund", "Unshipped", "20.00", "20.00")
+    assert statuses(world, 2) == ("Completed", "Charged", "FullyShipped", "-10.00", "0.00")
+    assert world.rows("SELECT SUM(paid), SUM(total) FROM reporting_orders") == [("-10.00", "-10.00")]
+    assert world.stock() == {("W1", "SKU-1"): "1.00"}
+
+
+def test_void_and_sale_in_one_batch_are_booked_whatever_their_order(world: World) -> None:
+    world.orders(
+        make_ticket(2, [("SKU-1", -2, "10.00")], recall_type=3, recall_id=9),
+        make_ticket(9, [("SKU-1", 2, "10.00")]),
+    )
+
+    assert statuses(world, 2)[0] == statuses(world, 9)[0] == "Void"
+    assert world.stock() == {("W1", "SKU-1"): "0.00"}
+
+
+def test_void_of_a_quarantined_sale_clears_with_it(world: World) -> None:
+    world.orders(
+        make_ticket(1, [("LATE", 1, "10.00")]),
+        make_ticket(2, [("LATE", -1, "10.00")], recall_type=3, recall_id=1),
+    )
+    assert world.stock() == {}
+
+    assert world.catalog(["LATE"]) == 2
+
+    assert statuses(world, 1)[0] == statuses(world, 2)[0] == "Void"
+    assert world.stock() == {("W1", "LATE"): "0.00"}
+
+
+def test_void_after_the_mapping_changed_reverses_where_the_sale_was_posted(world: World) -> None:
+    world.orders(make_ticket(1))
+    moved = World(world.hub, world.folder, stores={"S1": {"warehouse": "BACK"}, "S2": {}})
+
+    moved.orders(make_ticket(2, [("SKU-1", -1, "10.00")], recall_type=3, recall_id=1), sequence=2)
+
+    assert moved.stock() == {("W1", "SKU-1"): "0.00"}
+    assert order(moved, 2, "warehouse") == ("W1",)
+
+
+def test_opening_stock_that_comes_after_the_first_ticket_is_left_alone(world: World) -> None:
+    """It holds the effect of the tickets booked by then: they would have counted twice."""
+    world.orders(make_ticket(1, [("SKU-1", 2, "10.00")]))
+
+    world.baseline({"SKU-1": "8"}, sequence=2)
+
+    assert world.stock() == {("W1", "SKU-1"): "-2.00"}
+    assert len(world.rows("SELECT * FROM events WHERE type = 'opening_stock_ignored'")) == 1

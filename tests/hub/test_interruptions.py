@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,27 @@ from data_contracts.errors import HubUnavailable, NotYetArrived
 from data_contracts.manifest import Reason
 from tasks import faults
 from tasks.hub import inbox
-from tasks.hub.database import lock_store, open_hub
-from tasks.hub.importer import import_batch
+from tasks.hub.database import Hub, lock_store, open_hub
+from tasks.hub.importer import import_batch, recheck_quarantine
+from tasks.hub.proofs import prove
 from tests.documents import make_batch, make_ticket, to_rows
 from tests.hub.test_order_of_arrival import state
-from tests.hub.world import World, make_manifest, verdict_of
+from tests.hub.test_reconcile import state_of
+from tests.hub.world import NOW, SKUS, World, make_manifest, verdict_of
 
 POINTS = sorted(
     name
     for name in faults.NAMES
     if name.startswith(("hub.import.", "hub.orders.", "hub.ledger.", "hub.quarantine.", "hub.verdict."))
+)
+
+
+AROUND = sorted(
+    name
+    for name in faults.NAMES
+    if name.startswith(
+        ("hub.baseline.", "hub.statement.", "hub.reject.", "hub.configure.", "hub.catalog.", "hub.recheck.")
+    )
 )
 
 
@@ -84,6 +96,100 @@ def test_import_that_dies_anywhere_is_repeated_to_the_same_end(
         assert state(world) == state(clean)
         events = "SELECT store, number, type FROM events ORDER BY store, number"
         assert world.rows(events) == clean.rows(events)
+
+
+def live_a_day(url: str, folder: Path) -> None:
+    """Everything besides the booking of tickets: settings, catalogue, baseline, statement, rejection."""
+    with open_hub(url) as hub:
+        World(hub, folder, stores={"S1": {}})
+        world = World(hub, folder)
+        world.catalog()
+        world.baseline({"SKU-1": "3", "LATE": "2"})
+        world.orders(make_ticket(1), make_ticket(2, [("LATE", 1, "5.00")]))
+        manifest = make_manifest(make_batch([make_ticket(3)]), "orders", 2)
+        inbox.reject_batch(hub, manifest, (Reason(rule="altered", message="Altered."),), now=NOW)
+        state_of(world, [make_ticket(1)], [(1, 2, "present")])
+        world.catalog(["LATE"])
+        recheck_quarantine(hub, world.settings, "S1", now=NOW)
+
+
+EVERYTHING = {
+    "events": "SELECT store, number, type, document, order_id, sku FROM events ORDER BY store, number",
+    "batches": "SELECT path, state, accepted, quarantined FROM batches ORDER BY path",
+    "streams": "SELECT store, stream, last_sequence, last_batch FROM streams ORDER BY store, stream",
+    "places": "SELECT company, channel, store, warehouse FROM channel_warehouses ORDER BY store",
+    "products": "SELECT sku_key, sku FROM products ORDER BY sku_key",
+    "statements": "SELECT batch, bound FROM statements ORDER BY batch",
+    "days": "SELECT business_date, tickets FROM statement_days ORDER BY business_date",
+    "entries": "SELECT document, state FROM quarantine ORDER BY document",
+    "mark": "SELECT code, baseline, opening_stock, start_rowversion FROM stores ORDER BY code",
+}
+
+
+def test_whatever_else_dies_anywhere_is_repeated_to_the_same_end(
+    migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(folder: Path, *dies_at: str) -> dict[str, list[tuple[object, ...]]]:
+        folder.mkdir()
+        shutil.copy(migrated_file, folder / "hub.db")
+        url = f"sqlite:///{folder / 'hub.db'}"
+        for name in dies_at:
+
+            def die(point: str, at: str = name) -> None:
+                if point == at:
+                    raise Died(point)
+
+            monkeypatch.setattr(faults, "hook", die)
+            with pytest.raises(Died):
+                live_a_day(url, folder)
+            monkeypatch.setattr(faults, "hook", None)
+        live_a_day(url, folder)
+        with open_hub(url) as hub:
+            world = World(hub, folder)
+            assert all(not proofs_of(world, store) for store in ("S1", "S2"))
+            return state(world) | {name: world.rows(query) for name, query in EVERYTHING.items()}
+
+    clean = end(tmp_path / "clean")
+
+    assert len(AROUND) >= 11
+    for name in AROUND:
+        assert end(tmp_path / name, name) == clean, name
+
+
+def proofs_of(world: World, store: str) -> list[str]:
+    with world.hub.reading() as connection:
+        return prove(connection, store)
+
+
+def test_two_stores_that_move_the_same_stock_are_imported_side_by_side(hub: Hub, tmp_path: Path) -> None:
+    world = World(hub, tmp_path, stores={"S1": {"warehouse": "W1"}, "S2": {"warehouse": "W1"}}).ready()
+    url = hub.engine.url.render_as_string(hide_password=False)
+    failed: list[BaseException] = []
+
+    def run(store: str) -> None:
+        try:
+            with open_hub(url) as own:
+                beside = copy(world)
+                beside.hub = own
+                for sequence in range(1, 6):
+                    skus = SKUS if store == "S1" else SKUS[::-1]
+                    tickets = [
+                        make_ticket(sequence * 10 + n, [(sku, 1, "1.00") for sku in skus], store=store)
+                        for n in range(5)
+                    ]
+                    beside.orders(*tickets, store=store, sequence=sequence)
+        except BaseException as error:  # noqa: BLE001 - a thread's failure is told by the test
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(store,)) for store in ("S1", "S2")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failed == []
+    assert world.stock() == {("W1", sku): "-50.00" for sku in SKUS}
+    assert proofs_of(world, "S1") == proofs_of(world, "S2") == []
 
 
 def test_second_importer_of_a_store_is_told_and_leaves(world: World, hub_url: str) -> None:

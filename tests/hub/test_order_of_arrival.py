@@ -48,7 +48,7 @@ def state(world: World) -> dict[str, list[tuple[Any, ...]]]:
 
 def prove(world: World) -> None:
     """Levels are the sums of movements, what is paid the sum of payments, events have no gaps."""
-    from tasks.hub.reconcile import prove as proofs
+    from tasks.hub.proofs import prove as proofs
 
     with world.hub.reading() as connection:
         assert proofs(connection, "S1") == []
@@ -105,6 +105,9 @@ def histories(draw: st.DrawFn) -> tuple[list[list[Ticket]], list[int], list[int]
             max_size=5,
         )
     )
+    for ticket in (ticket for batch in batches for ticket in batch):
+        date = draw(st.sampled_from(["2026-11-22", "2026-11-23"]))  # outside the hash: the newest counts
+        ticket["tickets"][0] |= {"business_date": date, "occurred_at": f"{date}T12:00:00.000Z"}
     every = list(range(len(batches)))
     other = [*draw(st.permutations(every)), *draw(st.lists(st.sampled_from(every), max_size=2))]
     return batches, every, other, draw(st.integers(0, len(other)))

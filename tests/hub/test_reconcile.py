@@ -23,6 +23,7 @@ def state_of(
     *,
     bound: int = 100_000,
     sequence: int = 1,
+    epoch: int = 1,
 ) -> None:
     """Import the statement of a store that holds these tickets."""
     days: dict[tuple[str, int], dict[str, Any]] = {}
@@ -53,7 +54,7 @@ def state_of(
         "day_tenders": typed_frame(sums, STATEMENT_TENDERS),
         "numbers": typed_frame(ranges, STATEMENT_NUMBERS),
     }
-    world.take(frames, STREAM_STATEMENT, sequence, bound=bound)
+    world.take(frames, STREAM_STATEMENT, sequence, bound=bound, epoch=epoch)
 
 
 def test_store_and_hub_agree_to_the_last_cent(world: World) -> None:
@@ -187,3 +188,121 @@ def test_status_tells_where_each_store_stands(world: World) -> None:
     assert (s1.last_import_utc, s1.last_statement_utc) == ("2026-11-24T06:00:00.000Z",) * 2
     assert (s2.last_sequence, s2.last_import_utc) == (0, None)
     assert (status.products, status.shortfalls, status.quarantined, status.pending) == (3, 1, 1, 1)
+
+
+def test_ticket_on_the_wrong_day_is_not_taken_for_a_missing_one(world: World) -> None:
+    """Any missing number used to explain every day on which the counts differed."""
+    at_store = [make_ticket(n, business_date=f"2026-11-2{n}") for n in (1, 2, 3)]
+    world.orders(at_store[0], make_ticket(2, business_date="2026-11-21"))
+    state_of(world, at_store, [(1, 3, "present")])
+
+    report = reconcile(world.hub, "S1")
+
+    assert report.missing == (NumberRange(1, 3, 3),)
+    assert [(day.business_date, day.difference.tickets) for day in report.unexplained_days] == [
+        ("2026-11-21", -1),
+        ("2026-11-22", 1),
+        ("2026-11-23", 1),
+    ]
+    assert report.unexplained == 4
+
+
+def test_cents_that_differ_are_named_beside_a_missing_and_an_extra_ticket(world: World) -> None:
+    world.orders(make_ticket(1, [("SKU-1", 1, "10.00")]), make_ticket(3, [("SKU-1", 1, "5.00")]))
+    state_of(
+        world,
+        [make_ticket(1, [("SKU-1", 1, "10.01")]), make_ticket(2, business_date="2026-11-24")],
+        [(1, 2, "present"), (3, 3, "absent")],
+    )
+
+    report = reconcile(world.hub, "S1")
+
+    assert (report.missing, report.extra) == ((NumberRange(1, 2, 2),), (NumberRange(1, 3, 3),))
+    (day,) = report.unexplained_days
+    assert (day.business_date, day.difference) == ("2026-11-23", Figures(0, 0, 0, 0, 100))
+    assert report.unexplained == 3
+    assert report.unexplained_money == 100 + 100_000 + 50_000
+
+
+def test_ticket_that_rms_writes_anew_is_in_no_total(world: World) -> None:
+    """The store leaves it out of its totals, so the hub's old form of it looked like a difference."""
+    tickets = [make_ticket(1), make_ticket(2, [("SKU-2", 1, "7.00")])]
+    world.orders(*tickets)
+    state_of(world, tickets[:1], [(1, 1, "present"), (2, 2, "waiting")])
+
+    report = reconcile(world.hub, "S1")
+
+    assert report.agrees
+    assert report.waiting == (NumberRange(1, 2, 2),)
+
+
+def test_older_form_of_a_ticket_counts_with_its_tenders(world: World) -> None:
+    """It arrived after the newer one, and its tenders were not kept."""
+    old = make_ticket(1, rowversion=50)
+    world.orders(make_ticket(1, [("SKU-1", 2, "10.00")], rowversion=150), sequence=2)
+    world.orders(old, sequence=1)
+    state_of(world, [old], [(1, 1, "present")], bound=100)
+
+    assert reconcile(world.hub, "S1").agrees
+
+
+def test_rowversions_count_within_the_epoch_of_the_statement(world: World) -> None:
+    first, second = make_ticket(1, rowversion=5_000), make_ticket(2, epoch=2, rowversion=50)
+    world.orders(first)
+    world.orders(second, sequence=2, epoch=2)
+    state_of(world, [first], [(1, 1, "present")], bound=6_000)
+
+    before = reconcile(world.hub, "S1")
+    assert (before.agrees, before.newer, before.extra) == (True, 1, ())
+
+    ranges = [(1, 1, "present")]
+    state_of(world, [first], ranges, bound=100, sequence=2, epoch=2)
+    after = reconcile(world.hub, "S1")
+    assert after.extra == (NumberRange(2, 2, 2),)
+    assert after.unexplained_days == ()
+
+
+def test_opening_stock_in_quarantine_is_listed(world: World) -> None:
+    world.baseline({"NEW-1": "3"}, sequence=2)
+    world.orders(make_ticket(1))
+    state_of(world, [make_ticket(1)], [(1, 1, "present")])
+
+    report = reconcile(world.hub, "S1")
+
+    assert [(o.document, o.state, o.units) for o in report.open] == [
+        ("S1/1/opening/1", "quarantined", 30_000)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "proof"),
+    [
+        (
+            ("UPDATE orders SET total = total + total",),
+            "Order S1/1/ticket/1 shows 20.00 with 0.00 tax and 10.00 paid, its ticket 10.00 with 0.00 tax.",
+        ),
+        (("DELETE FROM orders",), "Ticket S1/1/ticket/1 counts as booked, but has no order."),
+        (
+            ("DELETE FROM order_lines",),
+            "Order S1/1/ticket/1 has 0 lines with 0 units, its ticket 1 with 1.",
+        ),
+        (("UPDATE documents SET state = 'quarantined'",), "Order S1/1/ticket/1 has no booked document."),
+        (
+            ("UPDATE order_lines SET quantity = quantity + quantity",),
+            "Line 1 of order S1/1/ticket/1 has 2 units, its movements come to -1.",
+        ),
+    ],
+)
+def test_ticket_that_is_half_in_the_hub_is_found(world: World, changes: tuple[str, ...], proof: str) -> None:
+    """The comparison reads tickets; that orders, lines and movements are theirs was never asked."""
+    world.orders(make_ticket(1))
+    state_of(world, [make_ticket(1)], [(1, 1, "present")])
+    assert reconcile(world.hub, "S1").agrees
+    with world.hub.writing() as connection:
+        for change in changes:
+            connection.execute(text(change))
+
+    report = reconcile(world.hub, "S1")
+
+    assert proof in report.broken_proofs
+    assert not report.agrees

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
+from sqlalchemy import text
+
 from tests.documents import make_ticket
 from tests.hub.world import World
 
@@ -99,3 +103,80 @@ def test_revision_is_posted_where_the_ticket_was_posted_first(world: World) -> N
     moved.orders(make_ticket(1, [("SKU-1", 3, "10.00")]), make_ticket(2), sequence=2)
 
     assert moved.stock() == {("W1", "SKU-1"): "-3.00", ("MAIN", "SKU-1"): "-1.00"}
+
+
+def test_sku_corrected_in_rms_and_sent_again_leaves_quarantine(world: World) -> None:
+    """The hash holds no SKU: the corrected ticket was taken for the same one and stayed in quarantine."""
+    world.orders(make_ticket(1, [("MISSPELT", 2, "10.00", {"item_id": 7})]))
+
+    outcome = world.orders(make_ticket(1, [("SKU-1", 2, "10.00", {"item_id": 7})]), sequence=2)
+
+    assert (outcome.accepted, outcome.seen_before) == (1, 0)
+    assert world.rows("SELECT rule, state FROM reporting_quarantine") == [("unknown_sku", "cleared")]
+    assert world.rows("SELECT sku, source_sku FROM reporting_order_lines") == [("SKU-1", "SKU-1")]
+    assert world.stock() == {("W1", "SKU-1"): "-2.00"}
+
+
+def test_tax_setting_corrected_and_ticket_sent_again_is_booked(world: World) -> None:
+    """What the fix of `totals_differ` advises has no effect on the hash; it had none on the hub either."""
+    right = make_ticket(1, [("SKU-1", 1, "12.00")], tax_rate="0.2", prices_include_tax=True)
+    wrong = deepcopy(right)
+    wrong["tickets"][0]["prices_include_tax"] = False
+    world.orders(wrong)
+    assert world.rows("SELECT rule FROM reporting_quarantine") == [("totals_differ",)]
+
+    assert world.orders(right, sequence=2).accepted == 1
+
+    assert world.rows("SELECT total, tax, paid FROM reporting_orders") == [("12.00", "2.00", "12.00")]
+
+
+def test_ticket_that_is_still_wrong_when_sent_again_keeps_its_newest_rows_and_one_event(world: World) -> None:
+    world.orders(make_ticket(1, [("NEW-1", 1, "3.00", {"item_id": 7, "description": "old"})]))
+    outcome = world.orders(
+        make_ticket(1, [("NEW-1", 1, "3.00", {"item_id": 7, "description": "new"})]), sequence=2
+    )
+
+    assert (outcome.quarantined, outcome.seen_before) == (1, 0)
+    ((rows, state),) = world.rows("SELECT rows, state FROM quarantine")
+    assert '"description": "new"' in str(rows)
+    assert state == "open"
+    assert len(world.rows("SELECT * FROM events WHERE type = 'document_quarantined'")) == 1
+
+
+def test_discarded_ticket_stays_discarded_when_sent_again(world: World) -> None:
+    world.orders(make_ticket(1, [("NOPE", 1, "3.00")]))
+    with world.hub.writing() as connection:
+        connection.execute(text("UPDATE quarantine SET state = 'discarded'"))
+        connection.execute(text("UPDATE documents SET state = 'discarded'"))
+
+    outcome = world.orders(make_ticket(1, [("NOPE", 1, "3.00")]), sequence=2)
+
+    assert outcome.seen_before == 1
+    assert world.rows("SELECT state FROM reporting_tickets") == [("discarded",)]
+
+
+DATES = (
+    "SELECT o.business_date, t.business_date, o.ordered_at_utc, o.shipped_at_utc "
+    "FROM reporting_orders o JOIN reporting_tickets t ON t.order_id = o.order_id"
+)
+
+
+def test_date_and_tender_code_of_the_newest_export_count_in_every_view(world: World) -> None:
+    """They are outside the hash: the tickets' view moved to the new date, the orders' kept the old one."""
+    old = make_ticket(1, tenders=[("VISA", "10.00")])
+    new = make_ticket(1, tenders=[("VISA", "10.00")], business_date="2026-11-24")
+    new["tenders"][0]["tender_code"] = "Visa card"
+    world.orders(old)
+    outcome = world.orders(new, sequence=3)
+
+    assert (outcome.accepted, outcome.seen_before) == (0, 1)
+    newest = ("2026-11-24", "2026-11-24", "2026-11-24T12:00:00.000Z", "2026-11-24T12:00:00.000Z")
+    assert world.rows(DATES) == [newest]
+    assert world.rows("SELECT tender_code FROM reporting_tenders") == [("Visa card",)]
+    assert world.rows("SELECT order_id FROM events WHERE type = 'order_changed'") == [("S1/1/ticket/1",)]
+    assert len(world.rows("SELECT * FROM payments")) == len(world.rows("SELECT * FROM stock_movements")) == 1
+
+    world.orders(old, sequence=2)
+
+    assert world.rows(DATES) == [newest]
+    assert world.rows("SELECT tender_code FROM reporting_tenders") == [("Visa card",)]

@@ -304,7 +304,7 @@ def _tables() -> None:
         sa.Column("business_date", sa.Text(), nullable=True),
         sa.Column("z_batch", sa.BigInteger(), nullable=True),
         sa.Column("register", sa.BigInteger(), nullable=True),
-        sa.Column("lines", sa.Integer(), nullable=True),
+        sa.Column("lines", sa.BigInteger(), nullable=True),
         sa.Column("units", AMOUNT, nullable=True),
         sa.Column("tax", AMOUNT, nullable=True),
         sa.Column("total", AMOUNT, nullable=True),
@@ -394,6 +394,7 @@ def _tables() -> None:
         sa.Column("at_utc", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("order_id", "document", "posting"),
     )
+    op.create_index("ix_payments_document", "payments", ["document"])
     op.create_table(
         "stock_movements",
         sa.Column("origin", sa.Text(), nullable=False),
@@ -463,6 +464,7 @@ def _tables() -> None:
         sa.PrimaryKeyConstraint("document", "revision"),
     )
     op.create_index("ix_quarantine_state", "quarantine", ["store", "state"])
+    op.create_index("ix_quarantine_waits_for", "quarantine", ["waits_for"])
     op.create_table(
         "deposits",
         sa.Column("document", sa.Text(), nullable=False),
