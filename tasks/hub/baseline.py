@@ -65,6 +65,9 @@ def take_baseline(desk: Desk, manifest: Manifest, rows: Mapping[str, pd.DataFram
             next_step="validate the batch again",
             batch=manifest.path,
         )
+    if (refusal := _second_start(desk, manifest)) is not None:
+        log.error("rejected %s: %s", manifest.path, refusal.message)
+        return BatchOutcome("rejected", documents=manifest.documents, reasons=(refusal,))
     mark = _note_mark(desk, manifest, ranges)
     if not len(stock):
         return BatchOutcome("accepted", documents=manifest.documents)
@@ -81,6 +84,35 @@ def take_baseline(desk: Desk, manifest: Manifest, rows: Mapping[str, pd.DataFram
     reasons = _book_stock(desk, manifest, stock)
     return BatchOutcome(
         "accepted", documents=manifest.documents, quarantined=len(reasons), reasons=tuple(reasons)
+    )
+
+
+def _second_start(desk: Desk, manifest: Manifest) -> Reason | None:
+    """Why a baseline with another start mark is refused once tickets are booked; None if it is welcome.
+
+    Whoever loses the exchange folder is tempted to baseline anew: tickets rung since the last export
+    would become history without a word.
+    """
+    row = desk.connection.execute(select(stores).where(stores.c.code == desk.store)).mappings().one()
+    start = manifest.position.start
+    if row["baseline"] is None or (row["start_rowversion"], row["start_number"]) == (
+        start.rowversion,
+        start.ticket_number,
+    ):
+        return None
+    booked = exists(select(orders.c.order_id).where(orders.c.store == desk.store))
+    if not desk.connection.execute(select(booked)).scalar_one():
+        return None
+    return Reason(
+        rule="second_baseline",
+        message=(
+            f"Store {desk.store} is live since ticket {row['start_number']}; a baseline that begins after "
+            f"ticket {start.ticket_number} would turn what was rung in between into history. It was refused."
+        ),
+        fix=(
+            f"bring the exchange folder {desk.store}/orders back from a backup (head.json and the archive), "
+            "then export again; nothing in RMS is lost"
+        ),
     )
 
 

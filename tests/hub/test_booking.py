@@ -518,3 +518,16 @@ def test_opening_stock_that_comes_after_the_first_ticket_is_left_alone(world: Wo
 
     assert world.stock() == {("W1", "SKU-1"): "-2.00"}
     assert len(world.rows("SELECT * FROM events WHERE type = 'opening_stock_ignored'")) == 1
+
+
+def test_a_second_baseline_with_another_start_is_refused_once_tickets_are_booked(world: World) -> None:
+    """A lost exchange folder and a new baseline turned tickets never exported into history, unnamed."""
+    world.baseline(history=(1, 9), sequence=2)
+    world.orders(make_ticket(10))
+
+    outcome = world.baseline(history=(1, 15), sequence=3)
+
+    assert outcome.state == "rejected"
+    assert [reason.rule for reason in outcome.reasons] == ["second_baseline"]
+    assert world.rows("SELECT start_number FROM stores WHERE code = 'S1'") == [(9,)]
+    assert world.rows("SELECT last_number FROM history_ranges WHERE store = 'S1'") == [(9,)]
