@@ -16,16 +16,17 @@ Rule = Literal["calendar", "day_start", "z_batch"]
 
 AMBIGUOUS_HOUR = "ambiguous_hour"
 NO_SUCH_HOUR = "no_such_hour"
+NO_Z_BATCH = "no_z_batch"
 
 _HALF_MILLISECOND = timedelta(microseconds=500)
 
 
 class Dated(NamedTuple):
-    """When something happened: `2026-11-23T08:15:30.123Z`, `2026-11-23`, and a flag or ``."""
+    """When something happened: `2026-11-23T08:15:30.123Z`, `2026-11-23`, and flags, `;`-separated."""
 
     occurred_at: str
     business_date: str
-    flag: str
+    flags: str
 
 
 def date_times(
@@ -40,7 +41,8 @@ def date_times(
 
     Rules: `calendar` takes the local date; `day_start` the local date where a day begins at that time
     (`04:00`: a sale at 03:59 counts for the day before); `z_batch` the local date on which the Z batch was
-    opened, the calendar's where RMS does not know it. Ticks of 3.33 ms are rounded to milliseconds.
+    opened, the calendar's, and flagged, where RMS does not know it. Ticks of 3.33 ms are rounded to
+    milliseconds.
     """
     place = ZoneInfo(zone)
     begins = time.fromisoformat(day_start)
@@ -52,6 +54,8 @@ def date_times(
         flag = "" if first == second else AMBIGUOUS_HOUR if first > second else NO_SUCH_HOUR
         wall = local + (second - first) if flag == NO_SUCH_HOUR else local
         counted = opening if rule == "z_batch" and opening is not None else wall - shift
+        if rule == "z_batch" and opening is None:
+            flag = f"{flag};{NO_Z_BATCH}".lstrip(";")
         dated.append(Dated(moment.isoformat(timespec="milliseconds") + "Z", counted.date().isoformat(), flag))
     return dated
 

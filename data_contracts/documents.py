@@ -84,6 +84,8 @@ FLAGS = {
     "unsettled": "published although RMS had not finished writing it",
     "ambiguous_hour": "rung in the hour that daylight saving repeats; the first pass is assumed",
     "no_such_hour": "rung in the hour that daylight saving skips; moved forward by the gap",
+    "no_z_batch": "RMS does not know when its Z batch was opened; its calendar date is taken",
+    "unreadable_amount": "RMS holds an absurd quantity in one of its lines; 0 stands in its place",
 }
 
 # -- baseline: what the hub starts from -------------------------------------------------------------

@@ -67,14 +67,16 @@ class Record(BaseModel):
 class Mark(BaseModel):
     """How far a store has been read: everything with a DBTimeStamp up to `rowversion`.
 
-    `ticket_number` is the highest TransactionNumber read so far; it only limits the scan of an
-    ordinary cycle.
+    The other three are the highest TransactionNumber, TransactionEntry.ID and TenderEntry.ID read so
+    far; they only limit the scans of an ordinary cycle.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rowversion: int = 0
     ticket_number: int = 0
+    entry_id: int = 0
+    tender_entry_id: int = 0
 
 
 class Waiting(BaseModel):
@@ -97,12 +99,20 @@ class EpochStart(BaseModel):
 
 
 class LastTicket(BaseModel):
-    """The newest ticket published, by which a restored or replaced database is recognised."""
+    """The newest ticket published, by which a restored or replaced database is recognised.
+
+    `time` and `first_entry_id` never change in a database: another time or another ticket's line under
+    them is another database. Another `revision` is not: lines and tenders can change or go.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     number: int
     revision: str
+    time: str = ""
+    """[Transaction].Time as RMS has it, local, to the second; empty where unknown."""
+    first_entry_id: int = 0
+    """The lowest TransactionEntry.ID of the ticket; 0 if it had no line."""
 
 
 class Position(BaseModel):
@@ -245,6 +255,8 @@ class Head(Record):
     position: Position = Position()
     checked_utc: str = ""
     """When the publisher last looked, also if there was nothing to publish."""
+    held_back: int = Field(default=0, ge=0)
+    """Tickets that could not be read then, because a transaction in RMS was open since before them."""
 
 
 def batch_name(sequence: int, batch_id: str) -> str:

@@ -173,7 +173,7 @@ def export(context: click.Context, stores: Sequence[str], sweep: bool, dry_run: 
         show_json(reports)
     elif reports:
         show_table(
-            ("store", "batches", "tickets", "lines", "units", "money", "waiting"),
+            ("store", "batches", "tickets", "lines", "units", "money", "waiting", "held back"),
             [
                 (
                     code,
@@ -183,6 +183,7 @@ def export(context: click.Context, stores: Sequence[str], sweep: bool, dry_run: 
                     show_units(r.units),
                     show_money(r.money),
                     r.waiting,
+                    r.held_back,
                 )
                 for code, r in reports.items()
             ],

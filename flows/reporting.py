@@ -28,10 +28,10 @@ def show_export(store: str, report: ExportReport) -> None:
     """One line in the log; an artifact if something moved or waits."""
     sentence = (
         f"{store}: {report.tickets} tickets, {report.lines} lines, {show_money(report.money)} "
-        f"in {len(report.batches)} batches; {report.waiting} waiting"
+        f"in {len(report.batches)} batches; {report.waiting} waiting, {report.held_back} held back"
     )
     get_run_logger().info(sentence)
-    if not (report.batches or report.waiting):
+    if not (report.batches or report.waiting or report.held_back):
         return
     _publish(
         f"export-orders-{store}",
@@ -44,6 +44,7 @@ def show_export(store: str, report: ExportReport) -> None:
                 ("units", show_units(report.units)),
                 ("money", show_money(report.money)),
                 ("not finished by RMS yet", report.waiting),
+                ("held back by an open transaction in RMS", report.held_back),
                 ("older than the baseline, left alone", report.before_baseline),
             ],
         ),

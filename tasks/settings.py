@@ -1,7 +1,8 @@
 """The settings of an installation: `tillbridge.toml` plus the environment for secrets.
 
 Nothing is read at import. A wrong value is named with its place in the file. `${NAME}` inside a text
-value is replaced from the environment, so that no secret has to stand in the file.
+value is replaced from the environment, so that no secret has to stand in the file; in the user, password
+and query of a URL it is percent-encoded, so that it may hold any character.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -36,6 +37,9 @@ def _code(name: str) -> str:
         raise ValueError("a code has 1 to 20 letters, digits, `-` or `_`")
     return name
 
+
+_DEVICES = re.compile(r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]", re.IGNORECASE)
+"""Names that Windows keeps for devices: no folder can have them."""
 
 Code = Annotated[str, AfterValidator(_code)]
 """A store or warehouse code: it becomes a folder's name."""
@@ -252,8 +256,20 @@ def load_settings(path: str | Path | None = None) -> Settings:
         place = tuple(str(part) for part in first["loc"] if part != "[key]")
         reason = "is not a setting" if first["type"] == "extra_forbidden" else first["msg"]
         raise _wrong(file, text, place, reason) from error
+    _check_folders(settings, file, text)
     _check_references(settings, file, text)
     return settings
+
+
+def _check_folders(settings: Settings, file: Path, text: str) -> None:
+    """Every store code names a folder, also on a disk that knows no case and on Windows."""
+    taken: dict[str, str] = {}
+    for code in settings.stores:
+        if _DEVICES.fullmatch(code):
+            raise _wrong(file, text, ("stores", code), "is a name that Windows keeps for a device")
+        other = taken.setdefault(code.lower(), code)
+        if other != code:
+            raise _wrong(file, text, ("stores", code), f"differs from `{other}` by upper and lower case only")
 
 
 def _check_references(settings: Settings, file: Path, text: str) -> None:
@@ -285,12 +301,16 @@ def _fill(value: Any, file: Path, text: str, place: tuple[str, ...]) -> Any:
         return [_fill(inner, file, text, place) for inner in value]
     if not isinstance(value, str):
         return value
+    query = value.find("?") if "?" in value else len(value)
+    host = value.rfind("@", 0, query)
 
     def replace(found: re.Match[str]) -> str:
         name = found[1]
         if name not in os.environ:
             raise _wrong(file, text, place, f"needs the environment variable {name}, which is not set")
-        return os.environ[name]
+        # What a URL's parser decodes; it leaves host and path as they are.
+        encoded = "://" in value and (found.start() < host or found.start() > query)
+        return quote(os.environ[name], safe="") if encoded else os.environ[name]
 
     return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", replace, value)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, insert, text, update
 from sqlalchemy.pool import NullPool
@@ -70,7 +71,7 @@ class Till:
         tax: str = "0",
         store_id: int = 1,
         time: datetime = NOON,
-        **values: object,
+        **values: Any,
     ) -> None:
         connection.execute(
             insert(tables.transaction).values(
@@ -90,7 +91,7 @@ class Till:
         lines: Sequence[Line],
         *,
         store_id: int = 1,
-        **values: object,
+        **values: Any,
     ) -> None:
         for item_id, quantity, price in lines:
             connection.execute(
@@ -112,7 +113,7 @@ class Till:
         *,
         store_id: int = 1,
         tender_id: int = 1,
-        **values: object,
+        **values: Any,
     ) -> None:
         connection.execute(
             insert(tables.tender_entry).values(
@@ -135,7 +136,7 @@ class Till:
         time: datetime = NOON,
         lines: Sequence[Line] | None = None,
         total: str | None = None,
-        **values: object,
+        **values: Any,
     ) -> None:
         """A whole ticket in one commit: one line unless told, paid in cash."""
         rung = lines if lines is not None else [(item_id, quantity, price)]

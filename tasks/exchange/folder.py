@@ -17,7 +17,12 @@ from tasks import faults
 PART_SUFFIX = ".part"
 """Ending of a file that is still being written; never listed."""
 
+MARKER_NAME = ".tillbridge-exchange"
+"""A file at the top that tells an exchange folder from the empty place where a share is to be mounted."""
+
 faults.declare(
+    "exchange.mark",
+    "exchange.marked",
     "exchange.write",
     "exchange.written",
     "exchange.publish",
@@ -35,6 +40,12 @@ class Folder(Protocol):
     Every method raises `TransferInterrupted` where trying again may help and `ConfigurationError`
     where it cannot (no permission, read-only).
     """
+
+    def take_into_use(self) -> None:
+        """Make this the exchange folder, also if it is empty: for the first baseline alone.
+
+        To everything else an empty folder is an unmounted share, `TransferInterrupted`.
+        """
 
     def list(self, path: str) -> builtins.list[str]:
         """Names of the files directly in a folder, sorted; none if the folder does not exist."""

@@ -11,18 +11,26 @@ import hashlib
 import logging
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from data_contracts.errors import BatchAltered, ConfigurationError, TillbridgeError, TransferInterrupted
 from tasks import faults
-from tasks.exchange.folder import PART_SUFFIX
+from tasks.exchange.folder import MARKER_NAME, PART_SUFFIX
 
 logger = logging.getLogger(__name__)
 
 LEFTOVER_SECONDS = 3600
 """A part file that much older than ours belongs to a run that was killed."""
+
+WINDOWS = os.name == "nt"
+
+PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Before each new try of a rename or deletion that Windows refuses."""
+
+MARKER_TEXT = b"An exchange folder of tillbridge. Without this file it would pass for an unmounted share.\n"
 
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 _CANNOT_HELP = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR}
@@ -35,6 +43,14 @@ class LocalFolder:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
+
+    def take_into_use(self) -> None:
+        """Mark the directory as an exchange folder, also if it is empty."""
+        with _explained("marking", MARKER_NAME, self.root):
+            self._check_mounted()
+            faults.point("exchange.mark")
+            self._mark()
+            faults.point("exchange.marked")
 
     def list(self, path: str) -> builtins.list[str]:
         """Names of the files directly in a folder, sorted; none if the folder does not exist."""
@@ -49,8 +65,13 @@ class LocalFolder:
 
     def read(self, path: str) -> bytes:
         """All of a file; FileNotFoundError if there is none."""
+        place = self._place(path)
         with _explained("reading", path, self.root):
-            return self._place(path).read_bytes()
+            try:
+                return place.read_bytes()
+            except FileNotFoundError:
+                self._check_root()
+                raise
 
     def exists(self, path: str) -> bool:
         """Whether there is a file of that name."""
@@ -69,7 +90,7 @@ class LocalFolder:
             except FileExistsError as error:
                 if place.read_bytes() != data:
                     raise _taken(path) from error
-                part.unlink(missing_ok=True)
+                _patiently(lambda: part.unlink(missing_ok=True))
             _flush_folder(place.parent)
             faults.point("exchange.published")
             _clean(place.parent, than=place)
@@ -80,7 +101,7 @@ class LocalFolder:
         with _explained("replacing", path, self.root):
             part = self._write_aside(place, path, data)
             faults.point("exchange.replace")
-            part.replace(place)
+            _patiently(lambda: part.replace(place))
             _flush_folder(place.parent)
             faults.point("exchange.replaced")
 
@@ -97,7 +118,7 @@ class LocalFolder:
             except FileExistsError as error:
                 if target.read_bytes() != source.read_bytes():
                     raise _taken(to) from error
-                source.unlink()
+                _patiently(source.unlink)
             _flush_folder(target.parent)
             faults.point("exchange.moved")
 
@@ -113,6 +134,19 @@ class LocalFolder:
 
     def _check_root(self) -> None:
         """An unmounted share must not look like an empty one."""
+        if self._marker.is_file():
+            return
+        self._check_mounted()
+        if self.root.is_dir() and next(self.root.iterdir(), None) is None:
+            raise TransferInterrupted(
+                f"The exchange folder {self.root} is empty and bears no mark: it looks like an unmounted "
+                "share. Nothing was read or written; retrying may help.",
+                next_step="mount the share; a folder that is really new is taken into use by "
+                "`tillbridge baseline`",
+                folder=str(self.root),
+            )
+
+    def _check_mounted(self) -> None:
         if not self.root.exists() and not self.root.parent.exists():
             raise TransferInterrupted(
                 f"The exchange folder {self.root} is not there, nor is the folder above it.",
@@ -120,8 +154,20 @@ class LocalFolder:
                 folder=str(self.root),
             )
 
+    @property
+    def _marker(self) -> Path:
+        return self.root / MARKER_NAME
+
+    def _mark(self) -> None:
+        if self._marker.is_file():
+            return
+        self.root.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError), self._marker.open("xb") as file:
+            file.write(MARKER_TEXT)
+
     def _write_aside(self, place: Path, path: str, data: bytes) -> Path:
         self._check_root()
+        self._mark()
         place.parent.mkdir(parents=True, exist_ok=True)
         part = place.with_name(f".{place.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
         faults.point("exchange.write")
@@ -132,7 +178,7 @@ class LocalFolder:
         faults.point("exchange.written")
         back = part.read_bytes()
         if len(back) != len(data) or hashlib.sha256(back).digest() != hashlib.sha256(data).digest():
-            part.unlink(missing_ok=True)
+            _patiently(lambda: part.unlink(missing_ok=True))
             raise TransferInterrupted(
                 f"`{path}` reads back as {len(back):,} bytes that are not the {len(data):,} written. "
                 "Nothing was published; retrying may help.",
@@ -144,8 +190,8 @@ class LocalFolder:
 
 def _rename_without_replacing(source: Path, target: Path) -> None:
     """FileExistsError if the target is taken."""
-    if os.name == "nt":
-        source.rename(target)  # on Windows a rename refuses to replace
+    if WINDOWS:
+        _patiently(lambda: source.rename(target))  # on Windows a rename refuses to replace
         return
     try:
         target.hardlink_to(source)
@@ -163,9 +209,30 @@ def _rename_without_replacing(source: Path, target: Path) -> None:
     source.unlink()
 
 
+class _Held(OSError):
+    """Windows went on refusing a rename or deletion."""
+
+
+def _patiently(effect: Callable[[], object]) -> None:
+    """A rename or deletion; Windows refuses it while a reader or a virus scanner has the file open."""
+    for pause in PAUSES_SECONDS if WINDOWS else ():
+        try:
+            effect()
+        except PermissionError:
+            time.sleep(pause)
+        else:
+            return
+    try:
+        effect()
+    except PermissionError as error:
+        if WINDOWS:
+            raise _Held(error.errno, error.strerror) from error
+        raise
+
+
 def _flush_folder(folder: Path) -> None:
     """A rename survives a power cut only once its folder is on the disk; Windows does that by itself."""
-    if os.name == "nt":
+    if WINDOWS:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -203,8 +270,8 @@ def _explained(action: str, path: str, root: Path) -> Iterator[None]:
 
 def _translated(error: OSError, action: str, path: str, root: Path) -> TillbridgeError:
     reason = error.strerror or type(error).__name__
-    sharing = getattr(error, "winerror", None) in _WINDOWS_SHARING
-    if error.errno in _CANNOT_HELP and not sharing:
+    passing = isinstance(error, _Held) or getattr(error, "winerror", None) in _WINDOWS_SHARING
+    if error.errno in _CANNOT_HELP and not passing:
         return ConfigurationError(
             f"{action.capitalize()} `{path}` in the exchange folder {root} is refused: {reason}. "
             "Retrying cannot clear this.",

@@ -1,7 +1,8 @@
 """Opens a store's RMS database for reading and turns what drivers raise into our errors, once.
 
 Nothing is ever written through a connection from here: SQLite and PostgreSQL refuse it themselves, on
-SQL Server only SELECTs are sent, in READ COMMITTED with a lock timeout, because the till comes first.
+SQL Server only SELECTs are sent, in READ COMMITTED with a lock timeout and as the one who gives way in a
+deadlock, because the till comes first.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -21,6 +23,9 @@ from data_contracts.errors import ConfigurationError, SchemaMismatch, StoreUnava
 
 WAIT_SECONDS = 15
 """How long a statement waits for a lock, and how long a connection may take."""
+
+STATEMENT_SECONDS = 300
+"""How long a statement may take on SQL Server: then the till has a worse trouble than we have."""
 
 # SQLSTATE classes and codes, as ODBC and PostgreSQL give them.
 _TRANSIENT_STATES = ("08", "40", "53", "55P03", "57", "HYT")
@@ -61,9 +66,7 @@ def translated(error: SQLAlchemyError, store: str, url: URL | None = None) -> Ti
     """Our error for one of SQLAlchemy's, without statement, parameters or credentials."""
     original: Any = error.orig if isinstance(error, DBAPIError) else error
     state, text = _state_and_text(original)
-    reason = text.splitlines()[0][:300] if text else type(original).__name__
-    if url is not None and url.password:
-        reason = reason.replace(str(url.password), "***")
+    reason = _without_credentials(text.splitlines()[0] if text else type(original).__name__, url)[:300]
     said = f"The RMS database of store `{store}` answered: {reason}"
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     low = text.lower()
@@ -97,16 +100,38 @@ def translated(error: SQLAlchemyError, store: str, url: URL | None = None) -> Ti
     )
 
 
+def _without_credentials(reason: str, url: URL | None) -> str:
+    """What a driver says, without the password and without what stood before a server's name."""
+    if url is not None and url.password:
+        for spelled in (str(url.password), quote(str(url.password), safe="")):
+            reason = reason.replace(spelled, "***")
+    return reason.rpartition("@")[2].strip()
+
+
 def _parse(url: str, store: str) -> URL:
+    next_step = (
+        f"correct rms_url in [stores.{store}]: mssql+pyodbc://user:${{RMS_PASSWORD}}@server/"
+        "database?driver=ODBC+Driver+17+for+SQL+Server"
+    )
+    # The parser's errors quote the URL, and they would stand in the traceback as a cause.
     try:
-        return make_url(url)
-    except ArgumentError as error:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        parsed = None
+    if parsed is None:
         raise ConfigurationError(
             f"rms_url of store `{store}` is not a database URL. Retrying cannot clear this.",
-            next_step=f"correct rms_url in [stores.{store}]: mssql+pyodbc://user:${{RMS_PASSWORD}}@server/"
-            "database?driver=ODBC+Driver+17+for+SQL+Server",
+            next_step=next_step,
             store=store,
-        ) from error
+        )
+    if "@" in (parsed.host or ""):
+        raise ConfigurationError(
+            f"rms_url of store `{store}` holds more than one `@`: its password has characters that a URL "
+            "cannot hold as they are. Retrying cannot clear this.",
+            next_step=f"{next_step}; a password from the environment may hold any character",
+            store=store,
+        )
+    return parsed
 
 
 def _engine(url: URL, store: str) -> Engine:
@@ -129,7 +154,7 @@ def _engine(url: URL, store: str) -> Engine:
                 isolation_level="READ COMMITTED",
                 connect_args={"timeout": WAIT_SECONDS},
             )
-            event.listen(engine, "connect", _limit_lock_waits)
+            event.listen(engine, "connect", _give_way)
             return engine
     except (NoSuchModuleError, ImportError) as error:
         raise ConfigurationError(
@@ -161,9 +186,11 @@ def _sqlite_engine(url: URL, store: str) -> Engine:
     return create_engine("sqlite://", creator=connect, poolclass=NullPool)
 
 
-def _limit_lock_waits(connection: Any, record: object) -> None:
+def _give_way(connection: Any, record: object) -> None:
+    connection.timeout = STATEMENT_SECONDS
     cursor = connection.cursor()
     cursor.execute(f"SET LOCK_TIMEOUT {WAIT_SECONDS * 1000}")
+    cursor.execute("SET DEADLOCK_PRIORITY LOW")
     cursor.close()
 
 

@@ -109,7 +109,8 @@ def ten_thousandths(column: ColumnElement[Any]) -> ColumnElement[int]:
     """The exact whole number of ten-thousandths of a `money` or float column, NULL for NULL.
 
     A float is rounded once, at four places, half away from zero: noise such as 0.1 + 0.2 or 1e-9 goes,
-    and nothing but an integer ever reaches the driver (FreeTDS would cut `money` to two decimals).
+    and nothing but an integer ever reaches the driver (FreeTDS would cut `money` to two decimals). An
+    absurd float (NaN, 1e10 or more) is NULL too: a single one would stop the whole statement.
     """
     return _TenThousandths(column)
 
@@ -139,25 +140,36 @@ def _rowversion_number_mssql(element: _RowversionNumber, compiler: SQLCompiler, 
     return f"CAST({compiler.process(_argument(element), **kw)} AS BIGINT)"
 
 
+def _is_money(element: _TenThousandths) -> bool:
+    return isinstance(_argument(element).type, Money)
+
+
+def _unless_absurd(inner: str, number: str) -> str:
+    """NaN is the greatest of all numbers on PostgreSQL; the other two cannot hold it."""
+    return f"CASE WHEN ABS({inner}) < 1E10 THEN {number} END"
+
+
 @compiles(_TenThousandths)
 def _ten_thousandths(element: _TenThousandths, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"CAST(CAST({compiler.process(_argument(element), **kw)} AS DECIMAL(19,4)) * 10000 AS BIGINT)"
+    inner = compiler.process(_argument(element), **kw)
+    number = f"CAST(CAST({inner} AS DECIMAL(19,4)) * 10000 AS BIGINT)"
+    return number if _is_money(element) else _unless_absurd(inner, number)
 
 
 @compiles(_TenThousandths, "mssql")
 def _ten_thousandths_mssql(element: _TenThousandths, compiler: SQLCompiler, **kw: Any) -> str:
     inner = compiler.process(_argument(element), **kw)
-    if not isinstance(_argument(element).type, Money):
-        inner = f"ROUND({inner}, 4)"
-    return f"CAST(CAST({inner} AS DECIMAL(19,4)) * 10000 AS BIGINT)"
+    if _is_money(element):
+        return f"CAST(CAST({inner} AS DECIMAL(19,4)) * 10000 AS BIGINT)"
+    return _unless_absurd(inner, f"CAST(CAST(ROUND({inner}, 4) AS DECIMAL(19,4)) * 10000 AS BIGINT)")
 
 
 @compiles(_TenThousandths, "sqlite")
 def _ten_thousandths_sqlite(element: _TenThousandths, compiler: SQLCompiler, **kw: Any) -> str:
     inner = compiler.process(_argument(element), **kw)
-    if isinstance(_argument(element).type, Money):
+    if _is_money(element):
         return f"({inner})"
-    return f"CAST(ROUND(({inner}) * 10000) AS INTEGER)"
+    return _unless_absurd(inner, f"CAST(ROUND(({inner}) * 10000) AS INTEGER)")
 
 
 # -- rowversions ------------------------------------------------------------------------------------

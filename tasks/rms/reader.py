@@ -9,20 +9,43 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Select,
+    Table,
+    and_,
+    false,
+    func,
+    or_,
+    select,
+)
 
 from data_contracts.business_dates import Rule
 from data_contracts.errors import ConfigurationError
 from data_contracts.manifest import Mark
 from tasks.rms.dialects import rowversion_number, ten_thousandths
-from tasks.rms.tables import configuration, item, order, tender_entry, transaction, transaction_entry
+from tasks.rms.tables import (
+    batch,
+    configuration,
+    item,
+    order,
+    tender_entry,
+    transaction,
+    transaction_entry,
+)
+
+T = TypeVar("T")
 
 LIST_KEYS = 500
 """Keys in one IN list."""
 RANGE_KEYS = 5_000
 """Keys read by one BETWEEN: a statement stays short beside the till."""
+ENTRIES_PER_TICKET = 5
+"""Lines, and tenders, that a ticket is taken to have where a scan is limited by their ids."""
 
 TICKET_TABLES = (transaction, transaction_entry, tender_entry)
 
@@ -40,6 +63,10 @@ class StoreReading:
     prices_include_tax: bool
     recall_order: int
     """RecallType of a picked-up order, which needs no tender."""
+    tolerance: int
+    """Ten-thousandths by which a total may differ from its lines, for each line and once for the header."""
+    single_store: bool
+    """Whether the database is one store's own; then a Z batch is found by its number alone."""
 
 
 def find_store_id(connection: Connection, store: str, configured: int | None, above_number: int = 0) -> int:
@@ -77,48 +104,121 @@ def prices_include_tax(connection: Connection, configured: bool | None, vat_syst
     return system in vat_systems
 
 
+def holds_one_store(connection: Connection) -> bool:
+    """Whether all tickets (and the Configuration) are of one StoreID: no head office's database."""
+    found = set(connection.scalars(select(transaction.c.StoreID).distinct()))
+    found |= set(connection.scalars(select(configuration.c.StoreID).distinct()))
+    return len(found) <= 1
+
+
+def has_one_store_s_batches(connection: Connection) -> bool:
+    """Whether all Z batches are of one StoreID, so that their numbers do not repeat. A small table."""
+    return len(list(connection.scalars(select(batch.c.StoreID).distinct()))) <= 1
+
+
+class Changed(NamedTuple):
+    """What has changed of a ticket."""
+
+    rowversion: int = 0
+    """The greatest that changed; 0 for a ticket of which nothing did."""
+    entries: tuple[int, ...] = ()
+    """Lowest and highest TransactionEntry.ID of the lines that changed."""
+    tenders: tuple[int, ...] = ()
+    """Lowest and highest TenderEntry.ID of the tenders that changed."""
+
+
 def find_changed_tickets(
     connection: Connection, store_id: int, above: Mark, bound: int, lookback: int | None
-) -> dict[int, int]:
-    """Numbers of tickets with a changed row -> the greatest changed rowversion of each.
+) -> dict[int, Changed]:
+    """Numbers of tickets with a changed row -> what changed.
 
     A row has changed if `above.rowversion < DBTimeStamp < bound`. Lines and tenders count as well: they
-    can be written after a header whose rowversion then does not move. `lookback` limits the scan to
-    numbers above `above.ticket_number - lookback`; None (a sweep) has no limit.
+    can be written after a header whose rowversion then does not move. `lookback` limits each scan to a
+    range of the primary key, that many tickets below the mark; None (a sweep) has no limit.
     """
-    changed: dict[int, int] = {}
-    for table in TICKET_TABLES:
-        number = table.c.TransactionNumber
+
+    def rows(table: Table, key: str, mark: int, below: int) -> CursorResult[Any]:
+        number, row = table.c.TransactionNumber, table.c[key]
         query = (
-            select(number, func.max(rowversion_number(table.c.DBTimeStamp)))
+            select(number, func.max(rowversion_number(table.c.DBTimeStamp)), func.min(row), func.max(row))
             .where(
                 table.c.StoreID == store_id,
                 table.c.DBTimeStamp > above.rowversion,
                 table.c.DBTimeStamp < bound,
-                # Tenders of deposits and account payments belong to no ticket: number 0.
-                number > (0 if lookback is None else max(0, above.ticket_number - lookback)),
+                row > (0 if lookback is None else max(0, mark - below)),
+                number > 0,  # tenders of deposits and account payments belong to no ticket
             )
             .group_by(number)
         )
-        for ticket, rowversion in connection.execute(query):
-            changed[ticket] = max(rowversion, changed.get(ticket, 0))
+        return connection.execute(query)
+
+    numbers, entries = lookback or 0, entries_back(lookback or 0)
+    headers = rows(transaction, "TransactionNumber", above.ticket_number, numbers)
+    changed = {ticket: Changed(rowversion) for ticket, rowversion, *_ in headers}
+    for ticket, rowversion, *ids in rows(transaction_entry, "ID", above.entry_id, entries):
+        known = changed.get(ticket, Changed())
+        changed[ticket] = Changed(max(rowversion, known.rowversion), entries=tuple(ids))
+    for ticket, rowversion, *ids in rows(tender_entry, "ID", above.tender_entry_id, entries):
+        known = changed.get(ticket, Changed())
+        changed[ticket] = Changed(max(rowversion, known.rowversion), known.entries, tenders=tuple(ids))
     return changed
 
 
-def highest_ticket(connection: Connection, store_id: int, below: int | None = None) -> int:
-    """The highest TransactionNumber, of headers with a rowversion below `below` where given; 0 if none."""
+def entries_back(lookback: int) -> int:
+    """How far below the highest id of a line or tender a cycle looks that looks back so many tickets."""
+    return ENTRIES_PER_TICKET * lookback
+
+
+def held_back(
+    connection: Connection, store_id: int, bound: int, given_out: int, above_number: int
+) -> list[int]:
+    """Numbers of tickets that are committed, but at or above the bound: something before them is open.
+
+    `given_out` is the last rowversion given out before the bound was read: what came later is not held
+    back, only new. Nothing is asked where nothing is open. Looks at numbers above `above_number`.
+    """
+    if bound > given_out:
+        return []
+    query = select(transaction.c.TransactionNumber).where(
+        transaction.c.StoreID == store_id,
+        transaction.c.TransactionNumber > above_number,
+        transaction.c.DBTimeStamp >= bound,
+        transaction.c.DBTimeStamp <= given_out,
+    )
+    return sorted(connection.scalars(query))
+
+
+def highest_ticket(connection: Connection, store_id: int) -> int:
+    """The highest TransactionNumber; 0 if there is none."""
     query = select(func.max(transaction.c.TransactionNumber)).where(transaction.c.StoreID == store_id)
-    if below is not None:
-        query = query.where(transaction.c.DBTimeStamp < below)
     return connection.scalar(query) or 0
 
 
-def has_ticket(connection: Connection, store_id: int, number: int) -> bool:
-    """Whether there is a ticket of that number."""
-    query = select(transaction.c.StoreID).where(
+def highest_entry_ids(connection: Connection, store_id: int, below: int) -> tuple[int, int]:
+    """The highest ids of a line and of a tender with a rowversion below `below`; 0 where there is none."""
+    found = [
+        connection.scalar(
+            select(func.max(table.c.ID)).where(table.c.StoreID == store_id, table.c.DBTimeStamp < below)
+        )
+        for table in (transaction_entry, tender_entry)
+    ]
+    return found[0] or 0, found[1] or 0
+
+
+def ticket_time(connection: Connection, store_id: int, number: int) -> str | None:
+    """The local time of a ticket, to the second since drivers round ticks differently; None without one."""
+    query = select(transaction.c.Time).where(
         transaction.c.StoreID == store_id, transaction.c.TransactionNumber == number
     )
-    return connection.scalar(query) is not None
+    found: datetime | None = connection.scalar(query)
+    return None if found is None else found.isoformat(timespec="seconds")
+
+
+def ticket_of_line(connection: Connection, store_id: int, entry_id: int) -> int | None:
+    """The number of the ticket that a line belongs to; None if there is no such line."""
+    line = transaction_entry.c
+    key = line.ID
+    return connection.scalar(select(line.TransactionNumber).where(line.StoreID == store_id, key == entry_id))
 
 
 def count_lines(connection: Connection, store_id: int, numbers: Iterable[int]) -> dict[int, int]:
@@ -136,41 +236,63 @@ def count_lines(connection: Connection, store_id: int, numbers: Iterable[int]) -
     return counts
 
 
-def existing_numbers(connection: Connection, store_id: int, up_to: int) -> Iterator[int]:
-    """All TransactionNumbers up to one, ascending."""
-    number = transaction.c.TransactionNumber
-    query = select(number).where(transaction.c.StoreID == store_id, number <= up_to).order_by(number)
-    yield from connection.scalars(query)
+def existing_numbers(connection: Connection, store_id: int, below: int | None = None) -> set[int]:
+    """All TransactionNumbers, of headers with a rowversion below `below` where given."""
+    query = select(transaction.c.TransactionNumber).where(transaction.c.StoreID == store_id)
+    if below is not None:
+        query = query.where(transaction.c.DBTimeStamp < below)
+    return set(connection.scalars(query))
 
 
-def numbers_since(connection: Connection, store_id: int, start: Mark, bound: int) -> dict[int, bool]:
-    """Numbers that came after a start mark -> whether their header lies below the bound.
+def numbers_since(connection: Connection, store_id: int, start: Mark) -> dict[int, int]:
+    """Numbers that came after a start mark -> the rowversion of their header.
 
     Above the start's number all count, below it those that were written since.
     """
     query = select(transaction.c.TransactionNumber, rowversion_number(transaction.c.DBTimeStamp)).where(
         _came_after(store_id, start)
     )
-    return {number: at < bound for number, at in connection.execute(query)}
+    return dict(connection.execute(query).tuples().all())
 
 
-def numbers_rung_since(
-    connection: Connection, store_id: int, start: Mark, local: datetime | None
+def numbers_counted_since(
+    connection: Connection, reading: StoreReading, start: Mark, local: datetime | None
 ) -> set[int]:
-    """Numbers as in `numbers_since` whose local time is not before `local`; None takes all."""
-    query = select(transaction.c.TransactionNumber).where(_came_after(store_id, start))
+    """Numbers as in `numbers_since` that count for a local time not before `local`; None takes all.
+
+    By the rule `z_batch` a ticket counts for the opening of its Z batch, however long before it that was.
+    """
+    query = _counted(reading, start, transaction.c.TransactionNumber)
     if local is not None:
-        query = query.where(transaction.c.Time >= local)
+        query = query.where(_counted_time(reading) >= local)
     return set(connection.scalars(query))
 
 
-def newest_time(connection: Connection, store_id: int, start: Mark, before: datetime) -> datetime | None:
-    """The newest local time of a ticket as in `numbers_since` that lies before `before`."""
-    query = select(func.max(transaction.c.Time)).where(
-        _came_after(store_id, start), transaction.c.Time < before
-    )
-    found: datetime | None = connection.scalar(query)
-    return found
+def newest_counted(
+    connection: Connection, reading: StoreReading, start: Mark, before: datetime
+) -> datetime | None:
+    """The newest local time that tickets as in `numbers_since` count for, of those before `before`."""
+    time = _counted_time(reading)
+    return connection.scalar(_counted(reading, start, func.max(time)).where(time < before))
+
+
+def _counted(reading: StoreReading, start: Mark, what: ColumnElement[T]) -> Select[tuple[T]]:
+    query = select(what).select_from(transaction).where(_came_after(reading.store_id, start))
+    return query.outerjoin(batch, in_z_batch(reading)) if reading.rule == "z_batch" else query
+
+
+def _counted_time(reading: StoreReading) -> ColumnElement[datetime]:
+    if reading.rule == "z_batch":
+        return func.coalesce(batch.c.OpeningTime, transaction.c.Time)
+    return transaction.c.Time
+
+
+def in_z_batch(reading: StoreReading) -> ColumnElement[bool]:
+    """Joins a ticket to its Z batch. A store's own database may write another StoreID into the batch."""
+    same_number = batch.c.BatchNumber == transaction.c.BatchNumber
+    if reading.single_store:
+        return same_number
+    return and_(same_number, batch.c.StoreID == transaction.c.StoreID)
 
 
 def _came_after(store_id: int, start: Mark) -> ColumnElement[bool]:
@@ -193,8 +315,11 @@ def open_orders(connection: Connection, store_id: int, home_types: Sequence[int]
     return connection.scalar(query) or 0
 
 
-def stock_on_hand(connection: Connection, without_stock: Sequence[int]) -> list[tuple[str, int, int]]:
-    """(SKU, item type, quantity in ten-thousandths) of every item that is kept in stock, in SKU order."""
+def stock_on_hand(connection: Connection, without_stock: Sequence[int]) -> list[tuple[str, int, int | None]]:
+    """(SKU, item type, quantity in ten-thousandths) of every item that is kept in stock, in SKU order.
+
+    The quantity is None where RMS holds an absurd one.
+    """
     query = (
         select(item.c.ItemLookupCode, item.c.ItemType, ten_thousandths(item.c.Quantity))
         .where(item.c.ItemType.not_in(without_stock))
@@ -204,10 +329,10 @@ def stock_on_hand(connection: Connection, without_stock: Sequence[int]) -> list[
 
 
 def written_since(connection: Connection, bound: int) -> bool:
-    """Whether a line or an item has been written at or above a bound."""
+    """Whether a ticket, a line or an item has been written at or above a bound."""
     return any(
         connection.scalar(select(func.count()).select_from(table).where(table.c.DBTimeStamp >= bound))
-        for table in (transaction_entry, item)
+        for table in (transaction, transaction_entry, item)
     )
 
 

@@ -20,11 +20,14 @@ from data_contracts.business_dates import date_times
 from data_contracts.documents import TENDERS, TICKET, TICKET_LINES, TICKETS, Kind
 from data_contracts.revisions import ticket_revisions
 from tasks.rms.dialects import rowversion_number, ten_thousandths
-from tasks.rms.reader import TICKET_TABLES, Keys, StoreReading, key_chunks
+from tasks.rms.reader import TICKET_TABLES, Keys, StoreReading, in_z_batch, key_chunks
 from tasks.rms.tables import batch, item, order, tender, tender_entry, transaction, transaction_entry
 
-ADDS_UP_PER_LINE = 100
-"""Ten-thousandths by which a total may differ from its lines, for each line and once for the header."""
+DESCRIPTION_LENGTH = 30
+TENDER_CODE_LENGTH = 25
+"""Characters that RMS gives these texts; where a vendor's tool has widened the column they are cut."""
+
+UNREADABLE_AMOUNT = "unreadable_amount"
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class TicketFrames:
     moved: frozenset[int] = field(default_factory=frozenset)
     """Numbers with a row that was written while they were read: what stands here may be torn."""
     incomplete: frozenset[int] = field(default_factory=frozenset)
-    """Numbers whose lines or tenders do not make up the header's total."""
+    """Numbers whose lines do not make up the header's total, or that lack a tender."""
+    untendered: frozenset[int] = field(default_factory=frozenset)
+    """Those of the incomplete ones that add up: they lack nothing but a tender."""
 
     @property
     def unsettled(self) -> frozenset[int]:
@@ -57,6 +62,7 @@ class TicketFrames:
             cut(self.tenders),
             self.moved & chosen,
             self.incomplete & chosen,
+            self.untendered & chosen,
         )
 
 
@@ -86,11 +92,25 @@ def read_tickets(connection: Connection, reading: StoreReading, numbers: Sequenc
         tenders.append(_with_header(parts[2], present))
     fetched = _joined(headers), _joined(lines), _joined(tenders)
     known = set(fetched[0]["number"])
+    unreadable = _fill_unreadable(fetched[1], "quantity")
+    disagreeing, untendered = _incomplete(reading, *fetched)
     return TicketFrames(
-        *_frames(reading, *fetched),
+        *_frames(reading, *fetched, unreadable),
         moved=frozenset(moved & known),
-        incomplete=frozenset(_incomplete(reading, *fetched)),
+        # What cannot be read does not get better by waiting.
+        incomplete=frozenset(disagreeing | untendered) - unreadable,
+        untendered=frozenset(untendered - disagreeing) - unreadable,
     )
+
+
+def _fill_unreadable(part: Columns, name: str) -> frozenset[int]:
+    """Put 0 where RMS holds an absurd amount; the numbers of the tickets it belongs to."""
+    found = frozenset(
+        number for number, value in zip(part["number"], part[name], strict=True) if value is None
+    )
+    if found:
+        part[name] = [value or 0 for value in part[name]]
+    return found
 
 
 def _fetch(connection: Connection, query: Select[Any], wanted: frozenset[int]) -> Columns:
@@ -141,7 +161,7 @@ def _headers(reading: StoreReading, keys: Keys) -> Select[Any]:
             ten_thousandths(t.Total).label("total"),
         )
         .select_from(transaction)
-        .outerjoin(batch, and_(batch.c.BatchNumber == t.BatchNumber, batch.c.StoreID == t.StoreID))
+        .outerjoin(batch, in_z_batch(reading))
         .outerjoin(
             order,
             and_(
@@ -194,28 +214,35 @@ def _tenders(reading: StoreReading, keys: Keys) -> Select[Any]:
     )
 
 
-def _incomplete(reading: StoreReading, headers: Columns, lines: Columns, tenders: Columns) -> set[int]:
-    """Numbers whose lines do not make up the total, or that lack a tender although they need one."""
+def _incomplete(
+    reading: StoreReading, headers: Columns, lines: Columns, tenders: Columns
+) -> tuple[set[int], set[int]]:
+    """(numbers whose lines do not make up the total, numbers that lack a tender although they need one)."""
     expected: dict[int, int] = dict.fromkeys(headers["number"], 0)
     count = Counter(lines["number"])
     # Python's integers: a product of two amounts may leave 64 bits.
     for number, quantity, price in zip(lines["number"], lines["quantity"], lines["unit_price"], strict=True):
         expected[number] += quantity * price
     tendered = set(tenders["number"])
-    found: set[int] = set()
+    disagreeing: set[int] = set()
+    untendered: set[int] = set()
     for number, recall_type, tax, total in zip(
         headers["number"], headers["recall_type"], headers["tax"], headers["total"], strict=True
     ):
         due = total if reading.prices_include_tax else total - tax
-        allowed = ADDS_UP_PER_LINE * (count[number] + 1) * SCALE
-        untendered = total != 0 and number not in tendered and recall_type != reading.recall_order
-        if untendered or abs(expected[number] - due * SCALE) > allowed:
-            found.add(number)
-    return found
+        if abs(expected[number] - due * SCALE) > reading.tolerance * (count[number] + 1) * SCALE:
+            disagreeing.add(number)
+        if total != 0 and number not in tendered and recall_type != reading.recall_order:
+            untendered.add(number)
+    return disagreeing, untendered
 
 
 def _frames(
-    reading: StoreReading, headers: Columns, lines: Columns, tenders: Columns
+    reading: StoreReading,
+    headers: Columns,
+    lines: Columns,
+    tenders: Columns,
+    unreadable: frozenset[int],
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     numbers = headers["number"]
     rowversion = dict(zip(numbers, headers["rowversion"], strict=True))
@@ -238,10 +265,10 @@ def _frames(
             **lines,
             "line": positions,
             "sku": _texts(lines["sku"]),
-            "description": _texts(lines["description"]),
+            "description": _texts(lines["description"], DESCRIPTION_LENGTH),
         },
     )
-    codes, names = _texts(tenders["code"]), _texts(tenders["name"])
+    codes, names = (_texts(tenders[name], TENDER_CODE_LENGTH) for name in ("code", "name"))
     tender_frame = _frame(
         reading,
         TENDERS,
@@ -267,7 +294,10 @@ def _frames(
             "tender_count": [tender_count[number] for number in numbers],
             "units": list(units.values()),
             "prices_include_tax": [reading.prices_include_tax] * len(numbers),
-            "flags": [d.flag for d in dated],
+            "flags": [
+                ";".join(filter(None, (d.flags, UNREADABLE_AMOUNT if number in unreadable else "")))
+                for number, d in zip(numbers, dated, strict=True)
+            ],
         },
     )
     ticket_frame["revision"] = ticket_revisions(ticket_frame, line_frame, tender_frame)
@@ -291,9 +321,10 @@ def _frame(reading: StoreReading, columns: dict[str, Kind], values: Columns) -> 
     )
 
 
-def _texts(values: list[str]) -> list[str]:
+def _texts(values: list[str], length: int | None = None) -> list[str]:
     """Without blanks at the end, and without what no UTF-8 file can carry (vendors' tools write both)."""
     cut = {
-        value: value.replace("\0", "").rstrip().encode("utf-8", "replace").decode() for value in set(values)
+        value: value.replace("\0", "").encode("utf-8", "replace").decode()[:length].rstrip()
+        for value in set(values)
     }
     return [cut[value] for value in values]

@@ -6,7 +6,7 @@ What RMS holds at that mark is history: it is never booked. Run it while the til
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,8 +64,9 @@ def baseline_store(
     next call completes with the mark that was published. The same brings back an orders stream of which
     nothing can be read any more: all since the start mark is exported again, which changes nothing.
 
-    Raises `ConfigurationError` if the store has its baseline already or holds open orders,
-    `StoreUnavailable` if the tills did not rest while stock was read, and what `open_store` raises.
+    Raises `ConfigurationError` if the store has its baseline already, holds open orders, or has no stock
+    of its own to take (a head office's database, an absurd quantity), `StoreUnavailable` if the tills did
+    not rest while stock was read, and what `open_store` raises.
     """
     if again:
         raise ConfigurationError(
@@ -74,6 +75,7 @@ def baseline_store(
             store=store,
         )
     folder = open_folder(settings.exchange_url)
+    folder.take_into_use()
     try:
         begun = batches.newest_position(folder, store, STREAM_ORDERS)
     except NotBaselined:
@@ -92,6 +94,8 @@ def baseline_store(
         return _report(published, completed=True)
     with open_store(settings, store) as session:
         _refuse_open_orders(settings, session)
+        if stock_from_rms:
+            _refuse_shared_stock(session)
         start, history, stock = _read(settings, session, stock_from_rms)
     faults.point("baseline.read")
     manifest = _publish(folder, store, start, history, stock, utc_text(now()))
@@ -125,22 +129,58 @@ def _refuse_open_orders(settings: Settings, session: StoreSession) -> None:
         )
 
 
+def _refuse_shared_stock(session: StoreSession) -> None:
+    if not reader.holds_one_store(session.connection):
+        raise ConfigurationError(
+            f"The RMS database of store `{session.store}` holds several StoreIDs, as a head office's does: "
+            "its Item.Quantity is no store's own stock. Retrying cannot clear this; nothing was published.",
+            next_step="let rms_url name the store's own database, or run "
+            f"`tillbridge baseline {session.store}` without --stock-from-rms",
+            store=session.store,
+        )
+
+
 def _read(settings: Settings, session: StoreSession, stock_from_rms: bool) -> tuple[Mark, History, Stock]:
-    """Start mark, history and stock as of one moment: with stock, one in which nothing was sold."""
+    """Start mark, history and stock as of one moment: with stock, one in which nothing was sold.
+
+    History is what was there before the bound was read, and what lies below it: a ticket that is written
+    later is exported whatever its number, one that is only touched meanwhile stays history.
+    """
     without_stock = settings.store(session.store).codes.without_stock_item_types
     for _ in range(QUIET_TRIES if stock_from_rms else 1):
-        bound = read_bound(session.connection)
-        highest = reader.highest_ticket(session.connection, session.store_id, below=bound)
-        history = compact(reader.existing_numbers(session.connection, session.store_id, highest))
-        stock = reader.stock_on_hand(session.connection, without_stock) if stock_from_rms else []
-        if not stock_from_rms or not reader.written_since(session.connection, bound):
-            return Mark(rowversion=bound - 1, ticket_number=highest), history, stock
+        connection, store_id = session.connection, session.store_id
+        numbers = reader.existing_numbers(connection, store_id)
+        bound = read_bound(connection)
+        numbers |= reader.existing_numbers(connection, store_id, below=bound)
+        entry_id, tender_entry_id = reader.highest_entry_ids(connection, store_id, below=bound)
+        stock = _stock(session, without_stock) if stock_from_rms else []
+        if not stock_from_rms or not reader.written_since(connection, bound):
+            start = Mark(
+                rowversion=bound - 1,
+                ticket_number=max(numbers, default=0),
+                entry_id=entry_id,
+                tender_entry_id=tender_entry_id,
+            )
+            return start, compact(sorted(numbers)), stock
     raise StoreUnavailable(
         f"Store `{session.store}` sold something each of the {QUIET_TRIES} times stock was read, so stock "
         "and tickets are not of one moment. Nothing was published; retrying may help.",
         next_step="run the baseline when the tills are quiet",
         store=session.store,
     )
+
+
+def _stock(session: StoreSession, without_stock: Sequence[int]) -> Stock:
+    stock = reader.stock_on_hand(session.connection, without_stock)
+    absurd = [sku for sku, _, quantity in stock if quantity is None]
+    if absurd:
+        raise ConfigurationError(
+            f"Store `{session.store}` has {len(absurd)} items of which RMS holds an absurd quantity: "
+            f"{', '.join(absurd[:5])}. Retrying cannot clear this; nothing was published.",
+            next_step="count them and correct their quantity in RMS",
+            store=session.store,
+        )
+    return [(sku, kind, quantity) for sku, kind, quantity in stock if quantity is not None]
 
 
 def _publish(

@@ -7,20 +7,20 @@ batch, and lies below everything that is not published yet. Loads no pandas whil
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from data_contracts.documents import MAX_BATCH_LINES, TICKET
+from data_contracts.documents import MAX_BATCH_LINES, STREAM_ORDERS, TICKET
 from data_contracts.manifest import Head, LastTicket, Mark, Position, Waiting
 from tasks import faults
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder, open_folder
 from tasks.rms import reader
-from tasks.rms.dialects import read_bound
 from tasks.settings import Settings
-from tasks.use_cases.publishing import UNSETTLED, check_last_ticket, flag, publish_tickets, sums
+from tasks.use_cases.publishing import UNSETTLED, flag, last_ticket_changed, publish_tickets, sums
 from tasks.use_cases.store_session import (
     NumberRanges,
     StoreSession,
@@ -28,9 +28,11 @@ from tasks.use_cases.store_session import (
     from_utc_text,
     open_store,
     position_of,
+    read_bounds,
     store_reading,
     utc_now,
     utc_text,
+    warn_of_held_back,
 )
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ class ExportReport:
     """Tickets published although they had not settled in time; the hub quarantines them."""
     before_baseline: int = 0
     """Changed tickets that RMS already held at the baseline; left alone."""
+    held_back: int = 0
+    """Tickets that a transaction open in RMS since before them keeps from being read."""
 
 
 def export_orders(
@@ -72,9 +76,10 @@ def export_orders(
 ) -> ExportReport:
     """Publish new and changed tickets as batches of the orders stream.
 
-    An ordinary cycle reads what changed since `resume`, down to `number_lookback` below the highest
-    number read. A sweep reads what changed since `swept` whatever its number, so that late uploads with
-    old numbers arrive too. A dry run reads the same and writes nothing.
+    An ordinary cycle reads what changed since `resume`, down to `number_lookback` tickets (and five times
+    as many lines and tenders) below the highest read. A sweep reads what changed since `swept` whatever
+    its number, so that late uploads with old numbers arrive too. A dry run reads the same and writes
+    nothing.
 
     Raises `NotBaselined`, `CursorWentBack` (the database was restored), `StoreUnavailable`,
     `TransferInterrupted`, `SchemaMismatch` and `ConfigurationError`; batches published until then stay.
@@ -85,7 +90,7 @@ def export_orders(
     lookback = settings.store(store).number_lookback
     above_number = max(0, position.resume.ticket_number - lookback)
     with open_store(settings, store, above_number=0 if sweep else above_number) as session:
-        bound = read_bound(session.connection)
+        given_out, bound = read_bounds(session)
         faults.point("export.bound_read")
         check_same_database(session, position)
         above = position.swept if sweep else position.resume
@@ -93,12 +98,18 @@ def export_orders(
             session.connection, session.store_id, above, bound, None if sweep else lookback
         )
         history = NumberRanges(position.history)
-        pending = {number: at for number, at in changed.items() if number not in history}
+        pending = {number: found for number, found in changed.items() if number not in history}
         for entry in position.waiting:
-            pending.setdefault(entry.number, 0)
+            pending.setdefault(entry.number, reader.Changed())
+        held_back = reader.held_back(session.connection, session.store_id, bound, given_out, above_number)
+        held_back = [number for number in held_back if number not in history]
+        warn_of_held_back(store, STREAM_ORDERS, held_back)
         export = _Export(settings, session, folder, head, bound, sweep, dry_run, now())
+        export.saw(changed.values())
         old = sum(number in history for number in changed)
-        export.report = ExportReport(store, sweep=sweep, dry_run=dry_run, before_baseline=old)
+        export.report = ExportReport(
+            store, sweep=sweep, dry_run=dry_run, before_baseline=old, held_back=len(held_back)
+        )
         if pending:
             export.publish(pending)
         export.finish(pending)
@@ -122,6 +133,7 @@ class _Export:
         dry_run: bool,
         now: datetime,
     ) -> None:
+        self.settings = settings
         self.session = session
         self.folder = folder
         self.head = head
@@ -131,39 +143,55 @@ class _Export:
         self.now = now
         self.settle = timedelta(minutes=settings.store(session.store).settle_minutes)
         self.lookback = settings.store(session.store).number_lookback
-        self.reading = store_reading(settings, session, head.position)
         self.before = head.position
         self.position = head.position
         self.waiting = {entry.number: entry for entry in head.position.waiting}
-        self.highest = head.position.resume.ticket_number
+        self.highest = head.position.resume
         self.report = ExportReport(session.store)
 
-    def publish(self, pending: Mapping[int, int]) -> None:
-        """Read and publish tickets (number -> greatest changed rowversion, 0 if only waiting)."""
+    def saw(self, changed: Iterable[reader.Changed]) -> None:
+        """Remember the highest ids of lines and tenders that were found, so that the marks reach them."""
+        found = list(changed)
+        highest = {
+            "entry_id": max(chain.from_iterable(c.entries for c in found), default=0),
+            "tender_entry_id": max(chain.from_iterable(c.tenders for c in found), default=0),
+        }
+        self.highest = _greater(self.highest, Mark(**highest))
+
+    def publish(self, pending: dict[int, reader.Changed]) -> None:
+        """Read and publish tickets (number -> what changed, nothing if it only waits)."""
         from tasks.rms.tickets import read_tickets
 
-        check_last_ticket(self.session, self.reading, self.before, self.lookback)
-        ordered = sorted(pending, key=lambda number: (pending[number], number))
+        reading = store_reading(self.settings, self.session, self.before)
+        if last_ticket_changed(self.session, reading, self.before) and self.before.last_ticket:
+            pending.setdefault(self.before.last_ticket.number, reader.Changed())
+        ordered = sorted(pending, key=lambda number: (pending[number].rowversion, number))
         counts = reader.count_lines(self.session.connection, self.session.store_id, ordered)
         done = 0
         for chunk in cut(ordered, counts):
-            frames = read_tickets(self.session.connection, self.reading, chunk)
+            frames = read_tickets(self.session.connection, reading, chunk)
             faults.point("export.tickets_read")
             done += len(chunk)
             ready, flagged = self._settle(chunk, frames)
-            self.highest = max(self.highest, *frames.tickets["number"].tolist(), 0)
+            read = max(frames.tickets["number"].tolist(), default=0)
+            self.highest = _greater(self.highest, Mark(ticket_number=read))
             self._move(pending, ordered[done:])
             if ready:
                 self._publish(flag(frames.only(ready), flagged))
 
-    def finish(self, pending: Mapping[int, int]) -> None:
+    def finish(self, pending: Mapping[int, reader.Changed]) -> None:
         """Write where the export stands where no manifest says it."""
         self._move(pending, ())
         self.report = replace(self.report, waiting=len(self.waiting))
         if self.dry_run:
             return
         checked = self.head.model_copy(
-            update={"position": self.position, "checked_utc": utc_text(self.now), "signature": None}
+            update={
+                "position": self.position,
+                "checked_utc": utc_text(self.now),
+                "held_back": self.report.held_back,
+                "signature": None,
+            }
         )
         if checked != self.head:
             batches.replace_head(self.folder, checked)
@@ -180,7 +208,9 @@ class _Export:
             waited = self.now - from_utc_text(entry.first_seen_utc)
             # What moved under our eyes may be torn: it is read again, however long it waits.
             if number not in frames.moved and waited >= self.settle:
-                flagged.add(number)
+                # Without a tender, but its lines make up the total: RMS has it so, nothing is unfinished.
+                if number not in frames.untendered:
+                    flagged.add(number)
             else:
                 self.waiting[number] = entry
                 held.add(number)
@@ -190,35 +220,39 @@ class _Export:
                 self.waiting.pop(number, None)
         return present - held, flagged
 
-    def _move(self, pending: Mapping[int, int], rest: Sequence[int]) -> None:
+    def _move(self, pending: Mapping[int, reader.Changed], rest: Sequence[int]) -> None:
         """Move the marks to just below what is not published yet; past everything read if nothing is left."""
-        before = self.before
+        before = self.before.resume
         # Those that only wait are read again by key and hold nothing back.
-        open_numbers = [number for number in rest if pending[number] > 0]
-        rowversion = min((pending[number] for number in open_numbers), default=self.bound) - 1
-        in_reach = [n for n in open_numbers if n > before.resume.ticket_number - self.lookback]
-        number = min([self.highest, *(n + self.lookback - 1 for n in in_reach)])
-        number = max(number, before.resume.ticket_number)
-        resume = Mark(rowversion=max(rowversion, before.resume.rowversion), ticket_number=number)
-        swept = (
-            Mark(
-                rowversion=max(rowversion, before.swept.rowversion),
-                ticket_number=max(number, before.swept.ticket_number),
-            )
-            if self.sweep
-            else before.swept
+        left = {number: pending[number] for number in rest if pending[number].rowversion > 0}
+        entries_back = reader.entries_back(self.lookback)
+        mark = Mark(
+            rowversion=min((found.rowversion for found in left.values()), default=self.bound) - 1,
+            ticket_number=_reaching(before.ticket_number, self.highest.ticket_number, self.lookback, left),
+            entry_id=_reaching(
+                before.entry_id,
+                self.highest.entry_id,
+                entries_back,
+                chain.from_iterable(found.entries for found in left.values()),
+            ),
+            tender_entry_id=_reaching(
+                before.tender_entry_id,
+                self.highest.tender_entry_id,
+                entries_back,
+                chain.from_iterable(found.tenders for found in left.values()),
+            ),
         )
         self.position = self.position.model_copy(
             update={
-                "resume": resume,
-                "swept": swept,
+                "resume": _greater(before, mark),
+                "swept": _greater(self.before.swept, mark) if self.sweep else self.before.swept,
                 "waiting": tuple(self.waiting[n] for n in sorted(self.waiting)),
             }
         )
 
     def _publish(self, frames: TicketFrames) -> None:
         self.position = self.position.model_copy(
-            update={"last_ticket": _last_ticket(self.position.last_ticket, frames)}
+            update={"last_ticket": _last_ticket(self.session, self.position.last_ticket, frames)}
         )
         units, money = sums(frames)
         unsettled = int(frames.tickets["flags"].str.contains(UNSETTLED, regex=False).sum())
@@ -264,13 +298,30 @@ def cut(ordered: Sequence[int], counts: Mapping[int, int]) -> Iterator[list[int]
         yield chunk
 
 
-def _last_ticket(before: LastTicket | None, frames: TicketFrames) -> LastTicket:
+def _greater(one: Mark, other: Mark) -> Mark:
+    """The greater of two marks in each of their parts."""
+    return Mark(**{name: max(getattr(one, name), getattr(other, name)) for name in Mark.model_fields})
+
+
+def _reaching(before: int, highest: int, lookback: int, unpublished: Iterable[int]) -> int:
+    """The highest number or id read, or so much less that a search from it reaches what is not published."""
+    in_reach = [found for found in unpublished if found > before - lookback]
+    return min([highest, *(found + lookback - 1 for found in in_reach)])
+
+
+def _last_ticket(session: StoreSession, before: LastTicket | None, frames: TicketFrames) -> LastTicket:
     """The ticket with the highest number published so far, as it was published last."""
     newest = frames.tickets.iloc[-1]
     number = int(newest["number"])
     if before is not None and before.number > number:
         return before
-    return LastTicket(number=number, revision=str(newest["revision"]))
+    lines = frames.lines["entry_id"][frames.lines["number"] == number].tolist()
+    return LastTicket(
+        number=number,
+        revision=str(newest["revision"]),
+        time=reader.ticket_time(session.connection, session.store_id, number) or "",
+        first_entry_id=min(lines, default=0),
+    )
 
 
 def _head_of(sequence: int, batch_id: str, head: Head, position: Position, now: datetime) -> Head:

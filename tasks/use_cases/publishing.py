@@ -10,7 +10,7 @@ from data_contracts.manifest import Manifest, Mark, Position
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder
 from tasks.rms import reader
-from tasks.use_cases.store_session import StoreSession, program_version, went_back
+from tasks.use_cases.store_session import StoreSession, program_version
 
 if TYPE_CHECKING:
     from tasks.rms.tickets import TicketFrames
@@ -18,26 +18,21 @@ if TYPE_CHECKING:
 UNSETTLED = "unsettled"
 
 
-def check_last_ticket(
-    session: StoreSession, reading: reader.StoreReading, position: Position, lookback: int
-) -> None:
-    """`CursorWentBack` if other tickets stand under the numbers that we know, as in a restored database."""
+def last_ticket_changed(session: StoreSession, reading: reader.StoreReading, position: Position) -> bool:
+    """Whether the newest ticket published has another content by now, perhaps without a newer rowversion.
+
+    A deleted line or tender leaves none behind. A newer form of the hash says nothing about the content.
+    """
     from tasks.rms.tickets import read_tickets
 
     last = position.last_ticket
-    if last is None or last.number in {entry.number for entry in position.waiting}:
-        return
-    known = read_tickets(session.connection, reading, [last.number])
-    if last.number in known.moved:
-        return
-    seen = seen_mark(position, last.number, lookback)
-    for revision, rowversion in zip(
-        known.tickets["revision"].tolist(), known.tickets["rowversion"].tolist(), strict=True
-    ):
-        # A newer form of the hash says nothing about the content.
-        comparable = revision.split("-")[0] == last.revision.split("-")[0]
-        if comparable and revision != last.revision and rowversion <= seen.rowversion:
-            raise went_back(session.store, f"ticket {last.number} is another one than the one published")
+    if last is None:
+        return False
+    now = read_tickets(session.connection, reading, [last.number]).tickets["revision"].tolist()
+    return any(
+        revision != last.revision and revision.split("-")[0] == last.revision.split("-")[0]
+        for revision in now
+    )
 
 
 def seen_mark(position: Position, number: int, lookback: int) -> Mark:
@@ -61,7 +56,8 @@ def flag(frames: TicketFrames, numbers: set[int]) -> TicketFrames:
 
 def sums(frames: TicketFrames) -> tuple[int, int]:
     """(units, money) of some tickets in ten-thousandths."""
-    return int(frames.tickets["units"].sum()), int(frames.tickets["total"].sum())
+    # Python's integers: numpy's would leave 64 bits without a word.
+    return sum(frames.tickets["units"].tolist()), sum(frames.tickets["total"].tolist())
 
 
 def publish_tickets(

@@ -22,7 +22,7 @@ from tasks.rms.dialects import read_bound
 from tasks.settings import Settings
 from tasks.use_cases import selecting
 from tasks.use_cases.exporting import cut
-from tasks.use_cases.publishing import check_last_ticket, flag, publish_tickets, seen_mark, sums
+from tasks.use_cases.publishing import flag, publish_tickets, seen_mark, sums
 from tasks.use_cases.store_session import (
     StoreSession,
     check_same_database,
@@ -91,14 +91,14 @@ def resend(
     replaced = selecting.find_manifests(folder, store, batch) if batch is not None else []
     with open_store(settings, store) as session:
         check_same_database(session, position)
+        reading = store_reading(settings, session, position)
         if dates is not None:
-            rule = settings.store(store).business_date
-            chosen = selecting.by_date(session, position, *dates, rule)
+            chosen = selecting.by_date(session, reading, position, *dates)
         elif numbers is not None:
-            chosen = selecting.by_number(session, position, *numbers)
+            chosen = selecting.by_number(session, reading, position, *numbers)
         else:
             chosen = selecting.of_batches(session, position, folder, replaced)
-        work = _Resend(settings, session, folder, position, chosen, batch, dry_run, now())
+        work = _Resend(settings, session, reading, folder, position, chosen, batch, dry_run, now())
         if chosen.numbers:
             work.publish()
     report = work.report
@@ -114,6 +114,7 @@ class _Resend:
         self,
         settings: Settings,
         session: StoreSession,
+        reading: reader.StoreReading,
         folder: Folder,
         position: Position,
         chosen: selecting.Chosen,
@@ -128,7 +129,7 @@ class _Resend:
         self.dry_run = dry_run
         self.now = now
         self.lookback = settings.store(session.store).number_lookback
-        self.reading = store_reading(settings, session, position)
+        self.reading = reading
         self.report = ResendReport(
             session.store,
             replaces=replaces,
@@ -140,7 +141,6 @@ class _Resend:
     def publish(self) -> None:
         """Read and publish all that was chosen."""
         session, numbers = self.session, self.chosen.numbers
-        check_last_ticket(session, self.reading, self.position, self.lookback)
         counts = reader.count_lines(session.connection, session.store_id, numbers)
         for part in cut(numbers, counts):
             while not self._send(part):
@@ -207,8 +207,9 @@ class _Resend:
                 seen = seen_mark(position, number, self.lookback)
                 if number in waiting or rowversion > seen.rowversion:
                     continue
-                # Below the mark it was published flagged: the export does not come back to it.
-                flagged.add(number)
+                # Below the mark the export has published it as it is, and does not come back to it.
+                if number not in frames.untendered:
+                    flagged.add(number)
             ready.add(number)
         return ready, flagged
 

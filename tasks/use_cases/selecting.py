@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from data_contracts.business_dates import Rule
 from data_contracts.documents import FILES, STREAM_ORDERS
 from data_contracts.errors import BatchAltered, ConfigurationError, ContractBroken
 from data_contracts.manifest import Manifest, Position
@@ -116,26 +115,30 @@ def _numbers_in(data: bytes, role: str, name: str) -> set[int]:
     return set(rows["number"].tolist())
 
 
-def by_number(session: StoreSession, position: Position, first: int, last: int) -> Chosen:
+def by_number(
+    session: StoreSession, reading: reader.StoreReading, position: Position, first: int, last: int
+) -> Chosen:
     """Tickets with a number from `first` to `last`."""
-    there = _exported(session, position, None)
+    there = _exported(session, reading, position, None)
     found = sorted(number for number in there if first <= number <= last)
     old = sum(max(0, min(last, high) - max(first, low) + 1) for low, high in position.history)
     return Chosen(found, before_baseline=old, absent=last - first + 1 - old - len(found))
 
 
-def by_date(session: StoreSession, position: Position, first: date, last: date, rule: Rule) -> Chosen:
-    """Tickets whose time lies near the dates; which of them count for these is known when they are read."""
+def by_date(
+    session: StoreSession, reading: reader.StoreReading, position: Position, first: date, last: date
+) -> Chosen:
+    """Tickets that count for a time near the dates; for which of them is known when they are read."""
     since = datetime.combine(max(first, FIRST_DAY), time.min) - MARGIN
-    found = _exported(session, position, since)
-    if rule != "z_batch":  # A Z batch can stay open for long, and all of it counts for its first day.
-        until = datetime.combine(min(last, LAST_DAY) + timedelta(days=1), time.min) + MARGIN
-        found -= _exported(session, position, until)
+    until = datetime.combine(min(last, LAST_DAY) + timedelta(days=1), time.min) + MARGIN
+    found = _exported(session, reading, position, since) - _exported(session, reading, position, until)
     return Chosen(sorted(found), dates=(first.isoformat(), last.isoformat()))
 
 
-def _exported(session: StoreSession, position: Position, since: datetime | None) -> set[int]:
-    """Numbers of tickets that are no history, rung at or after a local time where one is given."""
+def _exported(
+    session: StoreSession, reading: reader.StoreReading, position: Position, since: datetime | None
+) -> set[int]:
+    """Numbers of tickets that are no history, counted at or after a local time where one is given."""
     history = NumberRanges(position.history)
-    rung = reader.numbers_rung_since(session.connection, session.store_id, position.start, since)
-    return {number for number in rung if number not in history}
+    counted = reader.numbers_counted_since(session.connection, reading, position.start, since)
+    return {number for number in counted if number not in history}

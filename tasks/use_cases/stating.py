@@ -6,7 +6,7 @@ re-opens its day in the next statement.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
@@ -18,7 +18,6 @@ from tasks import faults
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder, open_folder
 from tasks.rms import reader
-from tasks.rms.dialects import read_bound
 from tasks.settings import Settings
 from tasks.use_cases.store_session import (
     NumberRanges,
@@ -28,9 +27,11 @@ from tasks.use_cases.store_session import (
     parted,
     position_of,
     program_version,
+    read_bounds,
     store_reading,
     utc_now,
     utc_text,
+    warn_of_held_back,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ DAY_SUMS = ["tickets", "lines", "units", "tax", "total"]
 TENDER_KEYS = ["business_date", "z_batch", "tender_code"]
 
 MARGIN = timedelta(days=2)
-"""How far a ticket's time may lie before its business date: a Z batch opens and clocks are set."""
+"""How far what a ticket counts for may lie from its business date: days begin late, clocks are set."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class StatementReport:
     waiting: int
     absent: int
     """Numbers that RMS never filled."""
+    held_back: int = 0
+    """Tickets, waiting among the numbers, that a transaction open in RMS keeps from being read."""
 
 
 def publish_statement(
@@ -86,17 +89,18 @@ def publish_statement(
     position = position_of(folder, store).position
     moment = now()
     with open_store(settings, store) as session:
-        bound = read_bound(session.connection)
+        given_out, bound = read_bounds(session)
         check_same_database(session, position)
         history = NumberRanges(position.history)
-        found = reader.numbers_since(session.connection, session.store_id, position.start, bound)
-        below = {number: known for number, known in found.items() if number not in history}
-        waiting = {number for number, known in below.items() if not known}
-        waiting |= {entry.number for entry in position.waiting} & below.keys()
+        found = reader.numbers_since(session.connection, session.store_id, position.start)
+        written = {number: at for number, at in found.items() if number not in history}
+        held_back = {number for number, at in written.items() if bound <= at <= given_out}
+        waiting = {number for number, at in written.items() if at >= bound}
+        waiting |= {entry.number for entry in position.waiting} & written.keys()
         local = moment.astimezone(ZoneInfo(settings.store(store).time_zone)).replace(tzinfo=None)
-        inside = _inside(session, position, days, local) & below.keys()
-        totals = _Totals()
         reading = store_reading(settings, session, position)
+        inside = _inside(session, reading, position, days, local) & written.keys()
+        totals = _Totals()
         for part in parted(sorted(inside - waiting), reader.RANGE_KEYS):
             from tasks.rms.tickets import read_tickets
 
@@ -105,12 +109,13 @@ def publish_statement(
             totals.add(frames.only(set(part) - waiting))
     faults.point("statement.read")
     tables = totals.tables(days, local.date())
-    newest = max((number for number, known in below.items() if known), default=0)
-    numbers = _number_ranges(position, set(below), waiting, newest)
+    warn_of_held_back(store, STREAM_STATEMENT, held_back)
+    newest = max((number for number, at in written.items() if at < bound), default=0)
+    numbers = _number_ranges(position, written.keys(), waiting, newest, max(held_back, default=0))
     tables["numbers"] = _number_frame(store, numbers)
     for role in ("days", "day_tenders"):
         tables[role].insert(0, "store", store)
-    report = _report(store, tables, numbers)
+    report = replace(_report(store, tables, numbers), held_back=len(held_back))
     if dry_run:
         return report
     batch = _publish(folder, position, tables, report, bound, newest, utc_text(moment))
@@ -118,15 +123,21 @@ def publish_statement(
     return replace(report, batch=batch)
 
 
-def _inside(session: StoreSession, position: Position, days: int | None, local: datetime) -> set[int]:
+def _inside(
+    session: StoreSession,
+    reading: reader.StoreReading,
+    position: Position,
+    days: int | None,
+    local: datetime,
+) -> set[int]:
     """Numbers that can fall into the period; a till whose clock runs ahead does not move it."""
     since = None
     if days is not None:
         tomorrow = datetime.combine(local.date() + timedelta(days=1), time.min)
-        newest = reader.newest_time(session.connection, session.store_id, position.start, tomorrow)
+        newest = reader.newest_counted(session.connection, reading, position.start, tomorrow)
         if newest is not None:
             since = datetime.combine(newest.date() - timedelta(days=days - 1) - MARGIN, time.min)
-    return reader.numbers_rung_since(session.connection, session.store_id, position.start, since)
+    return reader.numbers_counted_since(session.connection, reading, position.start, since)
 
 
 def _still_written(frames: TicketFrames, position: Position, bound: int) -> set[int]:
@@ -182,9 +193,12 @@ NumberRange = tuple[int, int, int, str]
 
 
 def _number_ranges(
-    position: Position, present: set[int], waiting: set[int], newest: int
+    position: Position, present: Collection[int], waiting: set[int], newest: int, held_back: int
 ) -> list[NumberRange]:
-    """States of all numbers up to the newest ticket; gaps count as absent above the start mark."""
+    """States of all numbers up to the newest ticket; gaps count as absent above the start mark.
+
+    From there up to the newest ticket that is held back all wait: what is open may yet fill the gaps.
+    """
     ranges: list[NumberRange] = []
 
     def state(first: int, last: int, of: str) -> None:
@@ -201,6 +215,8 @@ def _number_ranges(
             state(expected, number - 1, "absent")
         state(number, number, "waiting" if number in waiting else "present")
         expected = max(expected, number + 1)
+    if held_back >= expected:
+        state(expected, held_back, "waiting")
     return ranges
 
 
@@ -235,8 +251,8 @@ def _report(store: str, tables: dict[str, pd.DataFrame], numbers: list[NumberRan
         days=len(days),
         tickets=int(days["tickets"].sum()),
         lines=int(days["lines"].sum()),
-        units=int(days["units"].sum()),
-        money=int(days["total"].sum()),
+        units=sum(days["units"].tolist()),
+        money=sum(days["total"].tolist()),
         waiting=count("waiting"),
         absent=count("absent"),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,14 +13,16 @@ from importlib.metadata import version
 from sqlalchemy import Connection
 
 from data_contracts.errors import CursorWentBack, NotBaselined
-from data_contracts.manifest import Head, Position
+from data_contracts.manifest import Head, LastTicket, Position
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder
 from tasks.rms import reader
 from tasks.rms.connection import open_rms
-from tasks.rms.dialects import current_rowversion
+from tasks.rms.dialects import current_rowversion, read_bound
 from tasks.rms.schema_guard import check_schema
 from tasks.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def store_reading(settings: Settings, session: StoreSession, position: Position)
             session.connection, configured.prices_include_tax, configured.vat_tax_systems
         ),
         recall_order=configured.codes.recall_order,
+        tolerance=settings.hub.tolerance,
+        single_store=reader.has_one_store_s_batches(session.connection),
     )
 
 
@@ -67,30 +72,55 @@ def position_of(folder: Folder, store: str) -> Head:
     head = batches.newest_position(folder, store, "orders")
     if head is None:
         raise NotBaselined(
-            f"Store `{store}` has no start mark, so nothing says where reading begins. "
-            "Retrying cannot clear this; nothing was read.",
-            next_step=f"run `tillbridge baseline {store}` once, at the store",
+            f"Store `{store}` has no start mark in the exchange folder, so nothing says where reading "
+            "begins. Retrying cannot clear this; nothing was read.",
+            next_step="if this store was ever exported, bring the exchange folder back (or mount it) and do "
+            "not baseline: what is not exported yet would become history; if the store is new, run "
+            f"`tillbridge baseline {store}` once, at the store",
             store=store,
         )
     return head
 
 
 def check_same_database(session: StoreSession, position: Position) -> None:
-    """`CursorWentBack` if the database is older than what was read from it: restored or replaced."""
+    """`CursorWentBack` if the database is older than, or other than, the one read before.
+
+    Other rowversions prove nothing once the tills of a restored database have gone on. What never changes
+    does: when the last ticket was rung and which lines are its own.
+    """
     current = current_rowversion(session.connection)
     if current < position.resume.rowversion:
-        raise went_back(
+        raise _went_back(
             session.store, f"its rowversion is {current}, we had read {position.resume.rowversion}"
         )
     highest = reader.highest_ticket(session.connection, session.store_id)
     last = position.last_ticket.number if position.last_ticket else position.start.ticket_number
     if highest < last:
-        raise went_back(session.store, f"its highest ticket is {highest}, we had seen {last}")
-    if position.last_ticket and not reader.has_ticket(session.connection, session.store_id, last):
-        raise went_back(session.store, f"ticket {last}, which was published, is gone")
+        raise _went_back(session.store, f"its highest ticket is {highest}, we had seen {last}")
+    if position.last_ticket is not None:
+        _check_last_ticket(session, position.last_ticket)
 
 
-def went_back(store: str, what: str) -> CursorWentBack:
+def _check_last_ticket(session: StoreSession, last: LastTicket) -> None:
+    rung = reader.ticket_time(session.connection, session.store_id, last.number)
+    if rung is None:
+        raise _went_back(session.store, f"ticket {last.number}, which was published, is gone")
+    if last.time and rung != last.time:
+        raise _went_back(
+            session.store, f"ticket {last.number} was rung at {rung}, the one published at {last.time}"
+        )
+    if last.first_entry_id:
+        owner = reader.ticket_of_line(session.connection, session.store_id, last.first_entry_id)
+        # A line that is gone may have been deleted; one that is another ticket's was never ours.
+        if owner not in (None, last.number):
+            raise _went_back(
+                session.store,
+                f"ticket {last.number} is another one than the one published, whose line "
+                f"{last.first_entry_id} is now in ticket {owner}",
+            )
+
+
+def _went_back(store: str, what: str) -> CursorWentBack:
     """The error for a database that is not the one read before."""
     return CursorWentBack(
         f"The RMS database of store `{store}` is not the one read before: {what}. It was restored from a "
@@ -99,6 +129,25 @@ def went_back(store: str, what: str) -> CursorWentBack:
         "export off: taking a store over anew comes in a later version",
         store=store,
     )
+
+
+def read_bounds(session: StoreSession) -> tuple[int, int]:
+    """(the last rowversion given out, the bound below which all that was written can be read)."""
+    given_out = current_rowversion(session.connection)
+    return given_out, read_bound(session.connection)
+
+
+def warn_of_held_back(store: str, stream: str, numbers: Collection[int]) -> None:
+    """Log that tickets cannot be read yet: if nobody notices, they wait for as long as it stays so."""
+    if numbers:
+        logger.warning(
+            "%s/%s: %s tickets are held back, the oldest is %s: a transaction in RMS has been open since "
+            "before they were rung",
+            store,
+            stream,
+            len(numbers),
+            min(numbers),
+        )
 
 
 class NumberRanges:

@@ -167,13 +167,13 @@ def _floor(lines: int) -> Callable[[], None]:
         if settings.hub_url.startswith("postgresql"):
             import psycopg
 
-            with psycopg.connect(settings.hub_url.replace("postgresql+psycopg", "postgresql")) as connection:
-                connection.execute("DROP TABLE IF EXISTS floor")
-                connection.execute(
+            with psycopg.connect(settings.hub_url.replace("postgresql+psycopg", "postgresql")) as server:
+                server.execute("DROP TABLE IF EXISTS floor")
+                server.execute(
                     "CREATE TABLE floor (number bigint, id bigint PRIMARY KEY, item bigint,"
                     " quantity numeric(19,4), price bigint, tax bigint)"
                 )
-                with connection.cursor().copy("COPY floor FROM STDIN (FORMAT csv)") as copy:
+                with server.cursor().copy("COPY floor FROM STDIN (FORMAT csv)") as copy:
                     copy.write(target.read_bytes())
             return
         with sqlite3.connect(HOME / "floor.db") as connection, target.open(newline="") as stream:

@@ -62,8 +62,8 @@ def test_a_repeated_hour_is_its_first_pass_and_a_skipped_one_moves_forward(
 
 
 def test_a_half_hour_change_and_one_at_midnight_are_told_as_well() -> None:
-    assert one("2026-04-05T01:45:00", zone="Australia/Lord_Howe").flag == "ambiguous_hour"
-    assert one("2026-04-05T01:15:00", zone="Australia/Lord_Howe").flag == ""
+    assert one("2026-04-05T01:45:00", zone="Australia/Lord_Howe").flags == "ambiguous_hour"
+    assert one("2026-04-05T01:15:00", zone="Australia/Lord_Howe").flags == ""
     assert one("2018-11-04T00:30:00", zone="America/Sao_Paulo") == (
         "2018-11-04T03:30:00.000Z",
         "2018-11-04",
@@ -79,7 +79,10 @@ def test_a_day_start_counts_the_night_for_the_day_before() -> None:
 
 def test_the_z_batch_s_opening_decides_and_an_unknown_one_falls_back_to_the_calendar() -> None:
     assert one("2026-11-24T01:10:00", rule="z_batch", z="2026-11-23T09:00:00").business_date == "2026-11-23"
-    assert one("2026-11-24T01:10:00", rule="z_batch").business_date == "2026-11-24"
+    unknown = one("2026-11-24T01:10:00", rule="z_batch")
+    assert (unknown.business_date, unknown.flags) == ("2026-11-24", "no_z_batch")
+    assert one("2026-11-24T01:10:00").flags == ""
+    assert one("2026-10-25T01:30:00", rule="z_batch").flags == "ambiguous_hour;no_z_batch"
 
 
 def test_fifty_thousand_tickets_take_well_under_a_second() -> None:

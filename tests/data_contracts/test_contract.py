@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 import pytest
 import yaml
 
@@ -137,6 +138,8 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("rounding", "w"),
             ("flags_too_long", "c"),
             ("unsettled", "c"),
+            ("unreadable_amount", "c"),
+            ("z_batch_unknown", "w"),
             ("hour_assumed", "w"),
             ("flag_unknown", "w"),
             ("duplicate_document", "c"),
@@ -173,6 +176,10 @@ def test_every_flag_of_the_code_is_known_to_the_contract() -> None:
     flags = next(c for c in yaml_of("orders")["schema"][0]["properties"] if c["name"] == "flags")
 
     assert [flag for flag in FLAGS if flag not in flags["description"]] == []
+    rules = load_contract("orders").files["tickets"].rules
+    (known,) = (rule.kwargs["regex"] for rule in rules if rule.name == "flag_unknown")
+    assert re.match(known, ";".join(FLAGS))
+    assert re.match(known, ";".join([*FLAGS, "later"])) is None
 
 
 @pytest.mark.parametrize("stream", STREAMS)

@@ -23,10 +23,12 @@ from data_contracts.manifest import (
 )
 
 POSITION = Position(
-    resume=Mark(rowversion=40_962, ticket_number=10_452),
+    resume=Mark(rowversion=40_962, ticket_number=10_452, entry_id=31_007, tender_entry_id=10_999),
     swept=Mark(rowversion=39_000),
     waiting=(Waiting(source="ticket", number=10_450, first_seen_utc="2026-11-23T08:00:00Z"),),
-    last_ticket=LastTicket(number=10_452, revision="1-" + "0" * 32),
+    last_ticket=LastTicket(
+        number=10_452, revision="1-" + "0" * 32, time="2026-11-23T08:15:30", first_entry_id=31_005
+    ),
     epochs=(EpochStart(epoch=1), EpochStart(epoch=2, after_number=9_000)),
     history=((1, 90), (92, 100)),
 )

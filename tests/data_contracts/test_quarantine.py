@@ -134,6 +134,11 @@ FAULTS: list[tuple[Callable[[Frames], None], str, str]] = [
         "Ticket 2: RMS had not finished writing it when it was exported.",
     ),
     (
+        cell("tickets", 1, "flags", "ambiguous_hour;unreadable_amount"),
+        "unreadable_amount",
+        "Ticket 2: RMS holds an absurd quantity in one of its lines; 0 stands in its place.",
+    ),
+    (
         cell("ticket_lines", 3, "sku", "X" * 26),
         "sku_too_long",
         "Ticket 2, line 2: `sku` has 26 characters; 25 are allowed.",
@@ -301,6 +306,12 @@ ODDITIES: list[tuple[Ticket, str, str]] = [
         make_ticket(1, flags="ambiguous_hour"),
         "hour_assumed",
         "Ticket 1: it was rung while the clocks changed; 2026-11-23T12:00:00.000Z is assumed.",
+    ),
+    (
+        make_ticket(1, flags="no_z_batch"),
+        "z_batch_unknown",
+        "Ticket 1: RMS does not know when the Z batch 1 was opened; it counts for 2026-11-23, its calendar "
+        "date.",
     ),
     (
         make_ticket(1, flags="later"),

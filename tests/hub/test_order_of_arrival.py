@@ -68,12 +68,12 @@ def tickets(draw: st.DrawFn) -> Ticket:
     if kind == "void" and number > 4:
         # 5 voids 1, 6 voids 2 and so on, in one of the forms that those may have.
         target = draw(tickets_of(number - 4))
-        turned = [(line[0], -line[1], line[2]) for line in target]  # type: ignore[operator]
+        turned = [(line[0], -line[1], line[2]) for line in target]
         return make_ticket(number, turned, recall_type=3, recall_id=number - 4)
     if number <= 4:
         options: dict[str, Any] = {}
         lines = draw(tickets_of(number))
-        if any(line[1] < 0 for line in lines):  # type: ignore[operator]
+        if any(line[1] < 0 for line in lines):
             options = {"recall_type": 1, "recall_id": draw(st.integers(1, 4))}
         return make_ticket(number, lines, **options)
     if kind == "return":
@@ -92,7 +92,7 @@ def tickets_of(number: int) -> st.SearchStrategy[list[tuple[Any, ...]]]:
         3: [[("SKU-1", -1, "10.00")], [("SKU-1", -1, "10.00"), ("SKU-3", 1, "2.50")]],
         4: [[("SKU-2", 3, "2.50")], [("NEVER", 1, "10.00")]],
     }
-    return st.sampled_from(forms[number])  # type: ignore[arg-type]
+    return st.sampled_from(forms[number])
 
 
 @st.composite

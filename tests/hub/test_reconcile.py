@@ -31,7 +31,7 @@ def state_of(
     for ticket in tickets:
         (head,) = ticket["tickets"]
         key = (head["business_date"], head["z_batch"])
-        blank = dict.fromkeys(("tickets", "lines", "units", "tax", "total"), 0)
+        blank: dict[str, Any] = dict.fromkeys(("tickets", "lines", "units", "tax", "total"), 0)
         blank |= {"store": "S1", "business_date": key[0], "z_batch": key[1], "register": 1}
         day = days.setdefault(key, blank)
         day["tickets"] += 1

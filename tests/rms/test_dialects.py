@@ -52,7 +52,7 @@ def add_ticket(connection: Connection, total: int = 10_000) -> int:
 
 
 def sql_server(expression: Any) -> str:
-    return str(select(expression).compile(dialect=mssql.dialect())).replace("\n", "")
+    return str(select(expression).compile(dialect=mssql.dialect())).replace("\n", "")  # type: ignore[no-untyped-call]
 
 
 # -- amounts ----------------------------------------------------------------------------------------
@@ -109,12 +109,32 @@ def test_ten_thousandths_of_nothing_and_of_an_expression(engine: Engine) -> None
     assert tuple(row) == (None, 30_000)
 
 
+@pytest.mark.parametrize("quantity", [1e10, -1e10, 1e18, -1e300, float("inf"), float("-inf")])
+def test_an_absurd_quantity_is_null_and_not_an_overflow(engine: Engine, quantity: float) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(rms.transaction_entry).values(Quantity=quantity))
+        connection.execute(insert(rms.transaction_entry).values(Quantity=9_999_999_999.0))
+
+        found = connection.scalars(select(ten_thousandths(entry.Quantity)).order_by(entry.ID)).all()
+
+    assert found == [None, 99_999_999_990_000]
+
+
+@on_postgres
+def test_what_is_not_a_number_is_null(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(rms.transaction_entry).values(Quantity=float("nan")))
+
+        assert connection.execute(select(ten_thousandths(entry.Quantity))).scalar_one() is None
+
+
 def test_sql_server_never_hands_a_float_or_money_to_the_driver() -> None:
     assert "CAST(CAST([Transaction].[Total] AS DECIMAL(19,4)) * 10000 AS BIGINT)" in sql_server(
         ten_thousandths(ticket.Total)
     )
     assert (
-        "CAST(CAST(ROUND([TransactionEntry].[Quantity], 4) AS DECIMAL(19,4)) * 10000 AS BIGINT)"
+        "CASE WHEN ABS([TransactionEntry].[Quantity]) < 1E10 THEN "
+        "CAST(CAST(ROUND([TransactionEntry].[Quantity], 4) AS DECIMAL(19,4)) * 10000 AS BIGINT) END"
         in sql_server(ten_thousandths(entry.Quantity))
     )
 
@@ -125,7 +145,7 @@ def test_sql_server_compares_rowversions_as_eight_bytes() -> None:
     statement = (
         select(rowversion_number(ticket.DBTimeStamp))
         .where(ticket.DBTimeStamp > 17, ticket.DBTimeStamp < bindparam("bound", type_=RowversionMark()))
-        .compile(dialect=mssql.dialect())
+        .compile(dialect=mssql.dialect())  # type: ignore[no-untyped-call]
     )
 
     assert "SELECT CAST([Transaction].[DBTimeStamp] AS BIGINT)" in str(statement)

@@ -48,7 +48,7 @@ def test_built_store_is_set_up_and_has_no_ticket_yet(
     with engine.connect() as connection:
         assert connection.execute(select(rms.transaction.c.Total)).all() == []
         shop = rms.configuration.c
-        assert connection.execute(select(shop.StoreID, shop.TaxSystem)).all() == [(4, 1)]
+        assert connection.execute(select(shop.StoreID, shop.TaxSystem)).tuples().all() == [(4, 1)]
         assert connection.execute(select(rms.tender.c.Code)).scalars().all() == [
             *("CASH", "CARD", "CHECK", "VOUCHER")
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from data_contracts.errors import ConfigurationError
 from tasks.settings import ChannelWarehouse, Settings, load_settings
@@ -119,6 +120,39 @@ def test_an_exchange_with_a_host_stays_a_url(tmp_path: Path, url: str) -> None:
     assert load_settings(written(tmp_path, f'[exchange]\nurl = "{url}"')).exchange_url == url
 
 
+@pytest.mark.parametrize("password", ["p@ss:w/0?r#d%", "größe", "plain"])
+def test_a_password_from_the_environment_may_hold_any_character(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    """`p@ssword` used to become a part of the server's name, and then of the error about it."""
+    monkeypatch.setenv("TEST_HUB_PASSWORD", password)
+    monkeypatch.setenv("TEST_HOST", "shop\\EXPRESS")
+    text = FULL.replace("sqlite:///rms/s1.db", "mssql+pyodbc://sa@${TEST_HOST}/rms?PWD=${TEST_HUB_PASSWORD}")
+    settings = load_settings(written(tmp_path, text))
+
+    hub, rms = make_url(settings.hub_url), make_url(settings.rms_url("S1"))
+    assert (hub.username, hub.password, hub.host, hub.database) == ("hub", password, "db.example.com", "hub")
+    assert (rms.username, rms.host, rms.query["PWD"]) == ("sa", "shop\\EXPRESS", password)
+
+
+def test_a_variable_that_is_the_whole_value_or_a_path_is_taken_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_URL", "postgresql+psycopg://u:p%40ss@host/hub")
+    monkeypatch.setenv("TEST_FOLDER", str(tmp_path / "a folder"))
+    settings = load_settings(
+        written(
+            tmp_path,
+            '[hub]\nurl = "${TEST_URL}"\n[exchange]\nurl = "${TEST_FOLDER}/exchange"\n'
+            '[stores.S1]\nrms_url = "sqlite:///${TEST_FOLDER}/rms.db"\n',
+        )
+    )
+
+    assert settings.hub_url == "postgresql+psycopg://u:p%40ss@host/hub"
+    assert settings.exchange_url == str(tmp_path / "a folder" / "exchange")
+    assert settings.rms_url("S1") == f"sqlite:///{tmp_path / 'a folder' / 'rms.db'}"
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_without_a_file_keeps_its_url(tmp_path: Path, url: str) -> None:
     assert load_settings(written(tmp_path, f'[hub]\nurl = "{url}"')).hub_url == url
@@ -178,6 +212,20 @@ def test_what_is_wrong_is_named_with_file_line_and_key(
 def test_a_code_that_cannot_be_a_folder_is_refused(tmp_path: Path, code: str) -> None:
     for table in ("stores", "warehouses"):
         assert "1 to 20 letters, digits" in refused(tmp_path, f'[{table}."{code}"]\n').message
+
+
+def test_store_codes_that_are_one_folder_on_a_windows_disk_are_refused_by_name(tmp_path: Path) -> None:
+    error = refused(tmp_path, "[stores.S1]\n[stores.s1]\n")
+
+    assert "line 2: `stores.s1` differs from `S1` by upper and lower case only" in error.message
+
+
+@pytest.mark.parametrize("code", ["CON", "nul", "Prn", "AUX", "COM1", "lpt9"])
+def test_a_store_code_that_windows_keeps_for_a_device_is_refused_by_name(tmp_path: Path, code: str) -> None:
+    error = refused(tmp_path, f"[stores.S1]\n[stores.{code}]\n")
+
+    assert f"line 2: `stores.{code}` is a name that Windows keeps for a device" in error.message
+    assert load_settings(written(tmp_path, f"[stores.{code}X]\n")).stores.keys() == {f"{code}X"}
 
 
 def test_a_file_that_cannot_be_read_says_why_and_what_to_do(tmp_path: Path) -> None:

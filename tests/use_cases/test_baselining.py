@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-from sqlalchemy import insert, update
+import shutil
 
-from data_contracts.errors import ConfigurationError, StoreUnavailable
+import pytest
+from sqlalchemy import Connection, insert, update
+
+from data_contracts.errors import ConfigurationError, NotBaselined, StoreUnavailable, TransferInterrupted
 from data_contracts.manifest import Mark
 from tasks import faults
 from tasks.rms import reader, tables
+from tasks.rms.dialects import read_bound
+from tasks.use_cases import baselining
 from tasks.use_cases.baselining import baseline_store
 from tests.use_cases.store_fixtures import Shop, shop, small_shop
 
@@ -160,19 +164,86 @@ def test_an_orders_stream_that_nobody_can_read_comes_back_from_the_baseline(smal
     assert small_shop.export().batches[0].startswith("S1/orders/000002-")
 
 
-def test_what_is_rung_while_the_baseline_runs_is_exported(
+def test_what_is_rung_while_the_baseline_runs_is_exported_whatever_its_number(
     small_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    existing = reader.existing_numbers
-
-    def meanwhile(*arguments):  # type: ignore[no-untyped-def]
-        small_shop.till.ring(2)
-        return existing(*arguments)
-
+    """An upload with an old number, committed behind the bound, used to become history unseen."""
     small_shop.till.ring(1)
-    monkeypatch.setattr(reader, "existing_numbers", meanwhile)
+    small_shop.till.ring(10)
+    bounds = []
+
+    def read_and_ring(connection: Connection) -> int:
+        bounds.append(read_bound(connection))
+        small_shop.till.ring(3)
+        return bounds[0]
+
+    monkeypatch.setattr(baselining, "read_bound", read_and_ring)
     small_shop.baseline()
 
+    position = small_shop.head().position
+    assert position.history == ((1, 1), (10, 10))
+    assert position.start == Mark(rowversion=bounds[0] - 1, ticket_number=10, entry_id=2, tender_entry_id=2)
     assert small_shop.export().tickets == 1
-    assert small_shop.head().position.history == ((1, 1),)
-    assert small_shop.head().position.start != Mark()
+    assert small_shop.published().keys() == {3}
+
+
+def test_what_is_only_touched_while_the_baseline_runs_stays_history(
+    small_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_shop.till.ring(1)
+    small_shop.till.ring(2)
+
+    def read_and_touch(connection: Connection) -> int:
+        bound = read_bound(connection)
+        small_shop.till.touch(2, Comment="edited")
+        return bound
+
+    monkeypatch.setattr(baselining, "read_bound", read_and_touch)
+    small_shop.baseline()
+
+    assert small_shop.head().position.history == ((1, 2),)
+    report = small_shop.export()
+    assert (report.tickets, report.before_baseline) == (0, 1)
+
+
+def test_a_head_office_s_stock_is_no_store_s_stock(small_shop: Shop) -> None:
+    """Item.Quantity of a head office's database used to become the opening stock of each of its stores."""
+    small_shop.till.ring(1, store_id=1)
+    small_shop.till.ring(2, store_id=2)
+    small_shop.configure(store_id=2)
+
+    with pytest.raises(ConfigurationError, match="holds several StoreIDs, as a head office's does"):
+        small_shop.baseline(stock_from_rms=True)
+    assert small_shop.folder.list("S1/baseline") == []
+    small_shop.baseline()
+
+
+def test_an_absurd_quantity_of_an_item_stops_the_baseline_by_name(shop: Shop) -> None:
+    with shop.till.writing() as connection:
+        connection.execute(update(tables.item).where(tables.item.c.ID == 4).values(Quantity=1e300))
+
+    with pytest.raises(ConfigurationError, match=r"1 items of which RMS holds an absurd quantity: SKU-4\."):
+        shop.baseline(stock_from_rms=True)
+
+
+def test_only_a_baseline_takes_an_empty_mount_point_for_the_exchange(small_shop: Shop) -> None:
+    small_shop.folder.root.mkdir()
+
+    with pytest.raises(TransferInterrupted, match="looks like an unmounted share"):
+        small_shop.export()
+    small_shop.till.ring(1)
+    small_shop.baseline()
+    assert small_shop.export().tickets == 0
+
+
+def test_a_store_whose_exchange_folder_is_lost_is_not_sent_to_a_new_baseline(small_shop: Shop) -> None:
+    """The advice used to be a baseline, which made history of all that was not exported yet."""
+    small_shop.baseline()
+    small_shop.till.ring(1)
+    shutil.rmtree(small_shop.folder.root)
+
+    with pytest.raises(NotBaselined) as caught:
+        small_shop.export()
+    assert caught.value.next_step.startswith(
+        "if this store was ever exported, bring the exchange folder back (or mount it) and do not baseline"
+    )

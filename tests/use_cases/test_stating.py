@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import insert
 
 from data_contracts.errors import NotBaselined
 from tasks.rms import tables
+from tasks.use_cases import store_session
 from tasks.use_cases.stating import StatementReport, publish_statement
 from tests.use_cases.store_fixtures import Shop, shop, small_shop
 
@@ -184,6 +185,60 @@ def test_a_z_batch_that_opened_long_before_keeps_its_tickets_in_the_period(small
 
     days = small_shop.read(small_shop.manifests("statement")[0])["days"]
     assert days[["business_date", "z_batch", "tickets"]].values.tolist() == [["2026-11-23", 8, 1]]
+
+
+def test_a_z_batch_that_stayed_open_for_long_is_stated_whole_or_not_at_all(small_shop: Shop) -> None:
+    """Only its newer tickets used to be read and stated as all of its day."""
+    small_shop.configure(business_date="z_batch", time_zone="UTC")
+    with small_shop.till.writing() as connection:
+        connection.execute(
+            insert(tables.batch).values(
+                BatchNumber=8, StoreID=1, RegisterID=4, OpeningTime=at("2027-01-08T08:00:00")
+            )
+        )
+    small_shop.baseline()
+    small_shop.till.ring(1, time=at("2026-11-23T12:00:00"))
+    small_shop.till.ring(2, time=at("2027-01-10T12:00:00"))
+    small_shop.clock = datetime(2027, 1, 10, 13, tzinfo=UTC)
+    small_shop.export()
+
+    state(small_shop, days=35)
+    small_shop.till.ring(3, time=at("2027-01-10T12:30:00"), BatchNumber=8)
+    state(small_shop, days=35)
+
+    stated = [small_shop.read(m)["days"] for m in small_shop.manifests("statement")]
+    columns = ["business_date", "z_batch", "tickets"]
+    assert [days[columns].values.tolist() for days in stated] == [
+        [["2026-11-22", 7, 2]],
+        [["2027-01-08", 8, 1]],
+    ]
+
+
+def test_tickets_held_back_by_an_open_transaction_are_waiting(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They used to be stated nowhere, and the gaps among them as proven absent."""
+    shop.baseline()
+    shop.till.ring(1)
+    shop.export()
+    if shop.till.engine.dialect.name == "sqlite":  # as if a writer were open that began before ticket 3
+        bound = shop.head().position.resume.rowversion + 1
+        monkeypatch.setattr(store_session, "read_bound", lambda connection: bound)
+    with shop.till.engine.connect() as forgotten:
+        if shop.till.engine.dialect.name == "postgresql":
+            shop.till.header(forgotten, 2, "10.00")
+        shop.till.ring(3)
+        shop.till.ring(5)
+        report = state(shop)
+        forgotten.rollback()
+
+    numbers = shop.read(shop.manifests("statement")[0])["numbers"]
+    assert numbers[["first_number", "last_number", "state"]].values.tolist() == [
+        [1, 1, "present"],
+        [2, 5, "waiting"],
+    ]
+    assert (report.tickets, report.held_back, report.waiting, report.absent) == (1, 2, 4, 0)
+    assert "S1/statement: 2 tickets are held back, the oldest is 3" in caplog.text
 
 
 def test_a_dry_run_publishes_nothing(small_shop: Shop) -> None:
