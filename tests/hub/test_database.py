@@ -14,6 +14,7 @@ from tasks.hub.bulk import load
 from tasks.hub.database import Hub, migrate, open_hub, schema_version
 from tasks.hub.schema import metadata, products
 from tests.documents import make_ticket
+from tests.hub.servers import only_on_postgresql
 from tests.hub.world import World
 
 
@@ -70,9 +71,8 @@ def test_file_that_is_no_database_is_named(tmp_path: Path) -> None:
         open_hub(f"sqlite:///{tmp_path / 'notes.txt'}")
 
 
+@only_on_postgresql
 def test_value_that_no_column_holds_is_refused_without_showing_it(hub: Hub) -> None:
-    if hub.engine.dialect.name != "postgresql":
-        pytest.skip("SQLite holds any number")
     columns = ("sku_key", "sku", "name", "upc", "price", "item_type", "active")
 
     with pytest.raises(ContractBroken, match="cannot hold a value") as caught, hub.writing() as connection:
@@ -102,12 +102,11 @@ def test_sqlite_hub_that_another_program_holds_is_transient(
     assert threading.active_count() >= 1
 
 
+@only_on_postgresql
 @pytest.mark.parametrize("wrong", ["nobody:sesame@{host}/{database}", "{user}@{host}/no_such_database"])
 def test_server_that_refuses_the_connection_is_no_matter_of_migrations(hub_url: str, wrong: str) -> None:
     """Both were told to run `tillbridge migrate`."""
     url = make_url(hub_url)
-    if url.get_backend_name() != "postgresql":
-        pytest.skip("SQLite has no server")
     place = f"{url.host}:{url.port or 5432}"
     target = wrong.format(user=url.username, host=place, database=url.database)
 
@@ -116,13 +115,12 @@ def test_server_that_refuses_the_connection_is_no_matter_of_migrations(hub_url: 
     assert "sesame" not in str(caught.value)
 
 
+@only_on_postgresql
 @pytest.mark.parametrize("name", ["hub.ledger.movements", "hub.import.booked", "hub.import.before_commit"])
 def test_connection_lost_on_the_way_is_transient_and_leaves_nothing(
     world: World, hub_url: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within COPY the driver's own error came through, which nobody took for one to try again."""
-    if not hub_url.startswith("postgresql"):
-        pytest.skip("SQLite has no connection to lose")
     seen: list[int] = []
 
     def cut(point: str) -> None:

@@ -22,6 +22,7 @@ from tasks.hub.database import Hub, lock_store, open_hub
 from tasks.hub.importer import import_batch, recheck_quarantine
 from tasks.hub.proofs import prove
 from tests.documents import make_batch, make_ticket, to_rows
+from tests.hub.servers import only_on_postgresql
 from tests.hub.test_order_of_arrival import state
 from tests.hub.test_reconcile import state_of
 from tests.hub.world import NOW, SKUS, World, make_manifest, verdict_of
@@ -192,9 +193,8 @@ def test_two_stores_that_move_the_same_stock_are_imported_side_by_side(hub: Hub,
     assert proofs_of(world, "S1") == proofs_of(world, "S2") == []
 
 
+@only_on_postgresql
 def test_second_importer_of_a_store_is_told_and_leaves(world: World, hub_url: str) -> None:
-    if not hub_url.startswith("postgresql"):
-        pytest.skip("SQLite lets writers wait for each other instead")
     with open_hub(hub_url) as other, other.writing() as connection:
         lock_store(connection, "S1")
 
