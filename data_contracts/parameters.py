@@ -21,7 +21,7 @@ class ExportScope(Scope):
     )
     sweep: bool = Field(
         default=False,
-        description="Also look for old ticket numbers that arrived late (runs once a day on its own).",
+        description="Also find changes of old tickets (runs once a day on its own).",
         json_schema_extra={"position": 1},
     )
 

@@ -157,7 +157,7 @@ def baseline(context: click.Context, store: str, stock_from_rms: bool, as_json: 
 
 @cli.command()
 @click.argument("stores", nargs=-1)
-@click.option("--sweep", is_flag=True, help="Also look for old ticket numbers that arrived late.")
+@click.option("--sweep", is_flag=True, help="Also find changes of old tickets.")
 @_DRY_RUN
 @_JSON
 @click.pass_context

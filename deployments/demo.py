@@ -61,7 +61,7 @@ name = "Boston shop"
 rms_url = "sqlite:///stores/LONDON/rms.db"
 time_zone = "Europe/London"
 warehouse = "LONDON"
-number_lookback = 20   # small, so that the sweep has something to find
+number_lookback = 20   # small, so that the sweep has something to do
 
 [stores.BOSTON]
 rms_url = "sqlite:///stores/BOSTON/rms.db"
@@ -295,15 +295,22 @@ def unknown_sku(settings: Settings, tally: Tally) -> None:
 
 
 def sweep(settings: Settings, tally: Tally) -> None:
-    """Tickets of an offline till arrive with old numbers and old times."""
-    heading("7", "The daily sweep looks for old numbers that arrived late")
+    """The back office corrects a ticket of long ago: only the daily sweep looks that far back."""
+    heading("7", "The daily sweep looks at every number, however old")
+    number = HISTORY + 1
+    with open_shop(settings, "LONDON") as shop:
+        tender = shop.correct_tender(number)
+    ordinary = run_export("LONDON", tally).tickets
+    say(
+        f"The back office corrects ticket {number}: it was paid by {tender}. An ordinary export, which "
+        f"looks only a little way back, finds {ordinary} tickets; then the sweep runs."
+    )
     read = [run_export(code, tally, sweep=True).tickets for code in sorted(settings.stores)]
     imported = run_import(tally)
-    say(f"It read {sum(read)} tickets of both shops again, whatever their numbers.")
     seen = sum(batch.seen_before for batch in imported.batches)
     say(
-        f"{seen} were in the hub already and changed nothing; {imported.accepted} were new: rung on an "
-        "offline till, with numbers and times of long ago."
+        f"It read {sum(read)} tickets of both shops again: {seen} were in the hub as they are and changed "
+        f"nothing, {imported.accepted} had changed and was corrected, {imported.quarantined} is still held."
     )
     click.echo()
 

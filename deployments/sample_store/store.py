@@ -137,6 +137,30 @@ class SampleStore:
             at = at or self._clock(connection)
             return self._recall(connection, number, register=1, at=at, part=part)
 
+    def correct_tender(self, number: int) -> str:
+        """Say that a ticket was paid otherwise (cash for card, anything else for cash); returns the code."""
+        with self._ticket() as connection:
+            t, codes = rms.tender_entry.c, rms.tender.c
+            entry = connection.execute(
+                select(t.ID, codes.Code)
+                .join(rms.tender, t.TenderID == codes.ID)
+                .where(t.TransactionNumber == number)
+                .order_by(t.ID)
+                .limit(1)
+            ).first()
+            if entry is None:
+                raise ConfigurationError(
+                    f"The sample store has no tender of ticket {number}.", next_step="name one that was paid"
+                )
+            wanted = "CARD" if entry.Code == "CASH" else "CASH"
+            tender = connection.execute(select(codes.ID, codes.Description).where(codes.Code == wanted)).one()
+            connection.execute(
+                update(rms.tender_entry)
+                .where(t.ID == entry.ID)
+                .values(TenderID=tender.ID, Description=tender.Description)
+            )
+            return wanted
+
     def ring_unknown_item(self, *, at: datetime | None = None) -> tuple[int, str]:
         """Make a new item at the till and sell one of it; returns the ticket's number and the SKU."""
         with self._ticket() as connection:
