@@ -284,11 +284,10 @@ def statement(context: click.Context, stores: Sequence[str], days: int, dry_run:
         show_json(reports)
     elif reports:
         show_table(
-            ("store", "from", "to", "tickets", "units", "money", "absent", "waiting"),
+            ("store", "through", "tickets", "units", "money", "absent", "waiting"),
             [
                 (
                     code,
-                    r.first_date,
                     r.last_date,
                     r.tickets,
                     show_units(r.units),
@@ -397,7 +396,7 @@ def status(context: click.Context, as_json: bool) -> None:
         show_json(standing)
         return
     show_table(
-        ("store", "last ticket", "looked at RMS", "last import", "batches waiting", "quarantined", "pending"),
+        ("store", "last ticket", "looked at RMS", "last import", "batches", "held", "pending"),
         [
             (
                 s.hub.store,
@@ -415,8 +414,8 @@ def status(context: click.Context, as_json: bool) -> None:
 
 
 def _minute(utc: str | None) -> str:
-    """A UTC time for people: `2026-11-23 08:15`."""
-    return utc[:16].replace("T", " ") if utc else "never"
+    """A UTC time for people, short enough for a table: `11-23 08:15`."""
+    return utc[5:16].replace("T", " ") if utc else "never"
 
 
 # -- sample stores ----------------------------------------------------------------------------------

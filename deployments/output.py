@@ -20,6 +20,9 @@ from rich.text import Text
 WIDTH = 80
 """Tables and sentences fit an 80-column terminal."""
 
+SHORT = 12
+"""Cells of a column that are all this short are never broken over lines."""
+
 _NUMBER = re.compile(r"^[-+]?[0-9][0-9,]*(\.[0-9]+)?$")
 
 
@@ -33,7 +36,7 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, title: 
         table.add_column(
             header,
             justify="right" if numeric else "left",
-            no_wrap=numeric or index == 0,
+            no_wrap=numeric or index == 0 or all(len(cell) <= SHORT for cell in cells),
             overflow="fold",
         )
     for row in body:

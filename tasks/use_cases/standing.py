@@ -20,6 +20,8 @@ class StoreStanding:
     batches_waiting: int
     last_looked_utc: str
     """When the store's export last looked into RMS; empty if it never did."""
+    held_back: int = 0
+    """Tickets it could not read yet because a transaction was open in RMS."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,12 @@ class Standing:
         waiting = sum(store.batches_waiting for store in self.stores)
         people = sum(store.hub.quarantined + store.hub.rejected_batches for store in self.stores)
         behind = "all is imported" if waiting == 0 else f"{waiting} batches wait to be imported"
-        needs = "nothing needs a person" if people == 0 else f"{people} things need a person"
-        return f"{len(self.stores)} stores, {behind}, {needs}; {self.shortfalls} stock levels below zero."
+        needs = "nothing needs a person" if people == 0 else f"{people} need a person"
+        held = sum(store.held_back for store in self.stores)
+        late = f" {held} tickets are held back by an open transaction in RMS." if held else ""
+        return (
+            f"{len(self.stores)} stores, {behind}, {needs}; {self.shortfalls} stock levels below zero.{late}"
+        )
 
 
 def show_standing(settings: Settings) -> Standing:
@@ -51,6 +57,11 @@ def show_standing(settings: Settings) -> Standing:
     for store in found.stores:
         head = batches.newest_position(folder, store.store, "orders")
         stores.append(
-            StoreStanding(store, len(waiting.get(store.store, ())), head.checked_utc if head else "")
+            StoreStanding(
+                store,
+                len(waiting.get(store.store, ())),
+                head.checked_utc if head else "",
+                head.held_back if head else 0,
+            )
         )
     return Standing(tuple(stores), found.products, found.shortfalls)
