@@ -39,7 +39,7 @@ class Standing:
         waiting = sum(store.batches_waiting for store in self.stores)
         people = sum(store.hub.quarantined + store.hub.rejected_batches for store in self.stores)
         behind = "all is imported" if waiting == 0 else f"{waiting} batches wait to be imported"
-        needs = "nothing needs a person" if people == 0 else f"{people} need a person"
+        needs = "nothing needs a person" if people == 0 else f"waiting for a person: {people}"
         held = sum(store.held_back for store in self.stores)
         late = f" {held} tickets are held back by an open transaction in RMS." if held else ""
         return (

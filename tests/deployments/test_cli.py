@@ -207,7 +207,7 @@ def test_quarantine_names_the_ticket_why_it_waits_and_what_to_do(journey: Journe
     assert reconciled.status == 0
     assert " 0 unexplained: 6 tickets, " in reconciled.text
     assert "; 1 in quarantine or pending" in reconciled.text
-    assert "1 things need a person" in journey.run("status").text
+    assert "waiting for a person: 1" in journey.run("status").text
 
 
 def test_reconcile_ends_with_1_and_the_number_when_a_batch_is_lost(journey: Journey) -> None:
