@@ -34,6 +34,7 @@ from data_contracts.manifest import (
 from data_contracts.sending_again import send_again
 from tasks import faults
 from tasks.exchange.folder import Folder
+from tasks.logs import about
 
 logger = logging.getLogger(__name__)
 
@@ -181,7 +182,8 @@ def publish_batch(
             checked_utc=manifest.created_utc,
         ),
     )
-    logger.info("published %s: %d documents in %d files", manifest.path, manifest.documents, len(files))
+    with about(store=store, stream=stream, sequence=sequence, batch_id=batch_id):
+        logger.info("published %s: %d documents in %d files", manifest.path, manifest.documents, len(files))
     return manifest
 
 
