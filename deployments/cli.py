@@ -320,9 +320,17 @@ def import_(context: click.Context, stores: Sequence[str], dry_run: bool, as_jso
             click.echo("Nothing waits.")
         if shown:
             show_table(
-                ("batch", "state", "documents", "accepted", "quarantined", "pending", "seen"),
+                ("batch", "state", "documents", "booked", "held", "pending", "seen"),
                 [
-                    (b.path, b.state, b.documents, b.accepted, b.quarantined, b.pending, b.seen_before)
+                    (
+                        b.path.rsplit("-", 1)[0],
+                        b.state,
+                        b.documents,
+                        b.accepted,
+                        b.quarantined,
+                        b.pending,
+                        b.seen_before,
+                    )
                     for b in shown
                 ],
             )

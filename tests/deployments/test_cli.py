@@ -172,7 +172,7 @@ def test_a_dry_run_says_so_and_changes_nothing(journey: Journey) -> None:
     assert "Dry run: nothing was published." in journey.said["export dry"].out
     assert "Dry run: nothing was imported." in journey.said["import dry"].out
     # Were it not so, the export after it had found nothing and the import after it nothing waiting.
-    assert "S1/orders/000001-" in journey.said["import"].text
+    assert "S1/orders/000001 accepted 5 5 0 0 0" in journey.said["import"].text
 
 
 def test_what_commands_print_as_json_can_be_read_by_scripts(journey: Journey) -> None:
