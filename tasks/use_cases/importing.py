@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from data_contracts.documents import MAX_BATCH_LINES, STREAMS
@@ -277,7 +276,7 @@ def _finish_known(folder: Folder, hub: Hub, manifest: Manifest) -> ImportedBatch
             quarantined=record.quarantined + record.pending,
             seen_before=record.seen_before,
             reasons=record.reasons,
-            acknowledged_utc=_now(),
+            acknowledged_utc=hub_inbox.utc_now(),
         ),
     )
     batches.archive(folder, manifest)
@@ -295,7 +294,9 @@ def _reject(
         # There is nothing to record but its name: the gap in the sequence becomes an event.
         batches.acknowledge(
             folder,
-            Acknowledgement(**ref._asdict(), state="rejected", reasons=(reason,), acknowledged_utc=_now()),
+            Acknowledgement(
+                **ref._asdict(), state="rejected", reasons=(reason,), acknowledged_utc=hub_inbox.utc_now()
+            ),
         )
         batches.set_aside(folder, ref.store, ref.stream, ref.sequence, ref.batch_id)
         return ImportedBatch(ref.path, "rejected", reasons=(reason,))
@@ -339,7 +340,3 @@ def _groups(
         lines += longest
     if group:
         yield group
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
