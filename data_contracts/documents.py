@@ -4,7 +4,8 @@ A document is one business fact of one store with its lines, all or nothing. Its
 (store, epoch, source, number): `source` is `ticket` for a row of RMS's [Transaction] and `order` for a
 row of [Order], because both count their numbers on their own and every store counts its own.
 
-Three files carry tickets. In a frame every amount is an integer of ten-thousandths
+Three files carry tickets, four carry orders (layaways and backorders) as snapshots of their whole present
+state. In a frame every amount is an integer of ten-thousandths
 (`data_contracts.amounts`); the contract `contracts/orders.odcs.yaml` says the same to a reader without
 Python, and a test holds the two together.
 """
@@ -80,12 +81,80 @@ TENDERS: dict[str, Kind] = {
     "amount": "amount",
 }
 
+ORDERS: dict[str, Kind] = {
+    "store": "text",
+    "epoch": "integer",
+    "source": "text",
+    "number": "integer",  # [Order].ID
+    "revision": "text",  # content hash, data_contracts.revisions
+    "rowversion": "integer",  # greatest DBTimeStamp over the rows of the order
+    "ordered_at": "timestamp",  # [Order].Time, through the store's zone
+    "business_date": "date",  # of ordered_at; an order has no Z batch of its own
+    "order_type": "integer",  # [Order].Type, raw
+    "closed": "boolean",  # [Order].Closed; also true for an order that RMS no longer has
+    "expires_on": "date",  # the date of [Order].ExpirationOrDueDate, as RMS has it, without a zone
+    "line_count": "integer",
+    "history_count": "integer",
+    "tender_count": "integer",
+    "on_order": "amount",  # sum of QuantityOnOrder
+    "taken": "amount",  # sum of QuantityRTD
+    "deposit": "amount",  # [Order].Deposit, raw
+    "deposit_changes": "amount",  # sum of OrderHistory.DeltaDeposit, raw
+    "tax": "amount",  # [Order].Tax
+    "total": "amount",  # [Order].Total
+    "prices_include_tax": "boolean",
+    "flags": "text",  # `;`-separated, see FLAGS
+}
+"""One row an order: a snapshot of its whole present state. A later batch sequence is newer."""
+
+ORDER_LINES: dict[str, Kind] = {
+    "store": "text",
+    "epoch": "integer",
+    "source": "text",
+    "number": "integer",
+    "line": "integer",  # 1.. in the order of entry_id
+    "entry_id": "integer",  # OrderEntry.ID: what tells a line apart from one snapshot to the next
+    "item_id": "integer",  # OrderEntry.ItemID
+    "sku": "text",  # Item.ItemLookupCode, blanks at the end cut off
+    "description": "text",  # Item.Description
+    "item_type": "integer",  # Item.ItemType: OrderEntry keeps none
+    "on_order": "amount",  # QuantityOnOrder, raw
+    "taken": "amount",  # QuantityRTD, raw: handed over so far
+    "unit_price": "amount",
+}
+
+ORDER_HISTORY: dict[str, Kind] = {
+    "store": "text",
+    "epoch": "integer",
+    "source": "text",
+    "number": "integer",
+    "entry_id": "integer",  # OrderHistory.ID
+    "transaction_number": "integer",  # OrderHistory.TransactionNumber, 0 for a deposit without a ticket
+    "occurred_at": "timestamp",  # OrderHistory.Date, through the store's zone
+    "business_date": "date",
+    "z_batch": "integer",  # OrderHistory.BatchNumber
+    "delta_deposit": "amount",  # OrderHistory.DeltaDeposit, raw; its sign is configuration
+}
+
+DEPOSIT_TENDERS: dict[str, Kind] = {
+    "store": "text",
+    "epoch": "integer",
+    "source": "text",
+    "number": "integer",
+    "entry_id": "integer",  # TenderEntry.ID
+    "history_id": "integer",  # TenderEntry.OrderHistoryID
+    "tender_id": "integer",
+    "tender_code": "text",
+    "amount": "amount",
+}
+
 FLAGS = {
     "unsettled": "published although RMS had not finished writing it",
     "ambiguous_hour": "rung in the hour that daylight saving repeats; the first pass is assumed",
     "no_such_hour": "rung in the hour that daylight saving skips; moved forward by the gap",
     "no_z_batch": "RMS does not know when its Z batch was opened; its calendar date is taken",
     "unreadable_amount": "RMS holds an absurd quantity in one of its lines; 0 stands in its place",
+    "deleted": "an order that was published as open and that RMS no longer has",
 }
 
 # -- baseline: what the hub starts from -------------------------------------------------------------
@@ -131,17 +200,53 @@ STATEMENT_NUMBERS: dict[str, Kind] = {
     "state": "text",  # present, absent (proven: a gap RMS never filled) or waiting (RMS is still writing it)
 }
 """Every number between the start mark and the newest ticket, as ranges, both ends included."""
+STATEMENT_DEPOSITS: dict[str, Kind] = {
+    "store": "text",
+    "business_date": "date",
+    "z_batch": "integer",
+    "entries": "integer",  # rows of OrderHistory
+    "amount": "amount",  # sum of DeltaDeposit, raw
+    "tendered": "amount",  # sum of the tenders of these rows
+}
+"""Deposits written since the start mark, of the business dates that `days` covers."""
+STATEMENT_OPEN_ORDERS: dict[str, Kind] = {
+    "store": "text",
+    "epoch": "integer",
+    "source": "text",
+    "number": "integer",
+    "revision": "text",
+    "rowversion": "integer",
+    "order_type": "integer",
+    "on_order": "amount",
+    "taken": "amount",
+    "deposit": "amount",
+}
+"""Every order that is open, of the kinds that travel; those RMS is still writing are left out."""
 
 FILES: dict[str, dict[str, dict[str, Kind]]] = {
     STREAM_BASELINE: {"opening_stock": OPENING_STOCK, "history_ranges": HISTORY_RANGES},
-    STREAM_ORDERS: {"tickets": TICKETS, "ticket_lines": TICKET_LINES, "tenders": TENDERS},
+    STREAM_ORDERS: {
+        "tickets": TICKETS,
+        "ticket_lines": TICKET_LINES,
+        "tenders": TENDERS,
+        "orders": ORDERS,
+        "order_lines": ORDER_LINES,
+        "order_history": ORDER_HISTORY,
+        "deposit_tenders": DEPOSIT_TENDERS,
+    },
     STREAM_STATEMENT: {
         "days": STATEMENT_DAYS,
         "day_tenders": STATEMENT_TENDERS,
         "numbers": STATEMENT_NUMBERS,
+        "deposits": STATEMENT_DEPOSITS,
+        "open_orders": STATEMENT_OPEN_ORDERS,
     },
 }
 """stream -> role of the file in the manifest -> its columns, in their order."""
+
+TICKET_ROLES = ("tickets", "ticket_lines", "tenders")
+ORDER_ROLES = ("orders", "order_lines", "order_history", "deposit_tenders")
+"""The files of tickets, and of orders, in a batch of the orders stream; the first holds the headers."""
 
 MAX_BATCH_LINES = 50_000
 """Lines in a batch at most; a larger single document still travels whole."""

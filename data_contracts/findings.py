@@ -17,7 +17,8 @@ class BatchRows:
     name: str
     """How people name the batch: `S1/orders/000412-9f2c51d07ab3`."""
     store: str
-    epoch: int
+    epochs: frozenset[int]
+    """Those that the store's numbers belong to; every document is of one of them."""
     rows: dict[str, pd.DataFrame]
     """Role of the file -> its rows of text (`frames.read_rows`)."""
 

@@ -84,6 +84,11 @@ def read_rows(data: bytes, columns: Mapping[str, Kind], where: str) -> pd.DataFr
     )
 
 
+def no_rows(columns: Mapping[str, Kind]) -> pd.DataFrame:
+    """A file without rows, as `read_rows` returns it."""
+    return pd.DataFrame({name: pd.Series([], dtype="str") for name in columns}, columns=list(columns))
+
+
 def typed(rows: pd.DataFrame, columns: Mapping[str, Kind]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(typed rows, faults) of rows of text.
 

@@ -23,8 +23,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from data_contracts.errors import BatchAltered, ContractBroken
 from data_contracts.sending_again import send_again
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the contracts the files follow; the hub refuses one it does not know."""
+
+READABLE_VERSIONS = (1, 2)
+"""Version 1 had no orders (layaways, backorders): files of a role it does not list are empty."""
 
 HEAD_NAME = "head.json"
 ACKS_FOLDER = "acks"
@@ -67,8 +70,9 @@ class Record(BaseModel):
 class Mark(BaseModel):
     """How far a store has been read: everything with a DBTimeStamp up to `rowversion`.
 
-    The other three are the highest TransactionNumber, TransactionEntry.ID and TenderEntry.ID read so
-    far; they only limit the scans of an ordinary cycle.
+    The next three are the highest TransactionNumber, TransactionEntry.ID and TenderEntry.ID read so far;
+    they only limit the scans of an ordinary cycle. `order_history_id` counts in a start mark alone: later
+    deposits have a higher OrderHistory.ID.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -77,10 +81,14 @@ class Mark(BaseModel):
     ticket_number: int = 0
     entry_id: int = 0
     tender_entry_id: int = 0
+    order_history_id: int = 0
 
 
 class Waiting(BaseModel):
-    """A document read but not settled: RMS had not finished writing it."""
+    """A document to be read again by its key: RMS had not finished writing it.
+
+    A baseline puts the orders that are open on the list, so that the first export publishes them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -90,12 +98,16 @@ class Waiting(BaseModel):
 
 
 class EpochStart(BaseModel):
-    """Numbers above `after_number` belong to `epoch`, until the next epoch's start."""
+    """Ticket numbers above `after_number`, and order numbers above `after_order`, belong to `epoch`.
+
+    Until the next epoch's start.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epoch: int
     after_number: int = 0
+    after_order: int = 0
 
 
 class LastTicket(BaseModel):
@@ -131,11 +143,24 @@ class Position(BaseModel):
     epochs: tuple[EpochStart, ...] = (EpochStart(epoch=1),)
     history: tuple[tuple[int, int], ...] = ()
     """Ticket numbers that RMS held at the start mark, as ranges with both ends: never exported."""
+    closed_orders: tuple[tuple[int, int], ...] = ()
+    """Numbers of orders that were closed at the start mark, likewise: never exported."""
+    open_orders: tuple[int, ...] = ()
+    """Orders published as open and not yet as closed, ascending; by them a deleted order is noticed."""
 
     def epoch_of(self, number: int) -> int:
         """The epoch a ticket number belongs to: the newest one that starts below it."""
         fitting = [e.epoch for e in self.epochs if number > e.after_number]
         return max(fitting, default=self.epochs[0].epoch)
+
+    def epoch_of_order(self, number: int) -> int:
+        """The epoch an order number belongs to, likewise."""
+        fitting = [e.epoch for e in self.epochs if number > e.after_order]
+        return max(fitting, default=self.epochs[0].epoch)
+
+    def waiting_numbers(self, source: str) -> dict[int, Waiting]:
+        """number -> its entry, of the waiting documents of one source."""
+        return {entry.number: entry for entry in self.waiting if entry.source == source}
 
 
 class BatchFile(BaseModel):
@@ -165,9 +190,13 @@ class Manifest(Record):
     files: tuple[BatchFile, ...]
     documents: int = Field(default=0, ge=0)
     units: int = 0
-    """Sum of quantities in ten-thousandths."""
+    """Sum of quantities of tickets in ten-thousandths."""
     money: int = 0
-    """Sum of totals in ten-thousandths."""
+    """Sum of totals of tickets in ten-thousandths."""
+    orders: int = Field(default=0, ge=0)
+    """How many of the documents are orders (layaways, backorders)."""
+    deposits: int = 0
+    """Sum of their OrderHistory.DeltaDeposit, raw, in ten-thousandths."""
     bound: int = 0
     """Rows with a DBTimeStamp below this were readable when the batch was read."""
     range_from: Mark = Mark()
@@ -188,7 +217,7 @@ class Manifest(Record):
             version = json.loads(data).get("schema_version", SCHEMA_VERSION)
         except (ValueError, AttributeError):
             version = SCHEMA_VERSION  # no JSON object: the base class says so
-        if version != SCHEMA_VERSION:
+        if version not in READABLE_VERSIONS:
             raise ContractBroken(
                 f"{where} follows version {version} of the contracts, this program knows version "
                 f"{SCHEMA_VERSION}. Retrying cannot clear this.",

@@ -16,19 +16,21 @@ import pandas as pd
 
 from data_contracts.amounts import SCALE, show_money
 from data_contracts.documents import sku_key
-from data_contracts.meaning import TicketCodes, ticket_kinds
+from data_contracts.meaning import RmsCodes, ticket_kinds
 from data_contracts.waiting import WAITING_FOR_ORDER, WAITING_FOR_TICKET, WAITING_RULES
 
 UNKNOWN_KIND = "unknown"
 MOVEMENT = ("document", "line", "warehouse", "sku")
 """What tells the movements of a document apart."""
+DELTAS = ("physical", "reserved")
+"""What a movement changes: units there, and units held for a layaway or backorder."""
 
 
 @dataclass(frozen=True)
 class Rules:
     """What a store's tickets are judged by."""
 
-    codes: TicketCodes
+    codes: RmsCodes
     tolerance: int
     """Ten-thousandths of money per line that count as rounding."""
     ignore_case: bool = True
@@ -64,9 +66,7 @@ def rounded(exact: int) -> int:
     return -whole if exact < 0 else whole
 
 
-def weigh(
-    tickets: pd.DataFrame, lines: pd.DataFrame, tenders: pd.DataFrame, codes: TicketCodes
-) -> pd.DataFrame:
+def weigh(tickets: pd.DataFrame, lines: pd.DataFrame, tenders: pd.DataFrame, codes: RmsCodes) -> pd.DataFrame:
     """The tickets with what their rows add up to.
 
     Adds `kind`; `found_lines`, `found_tenders`, `found_units`; `come_to` (what the lines amount to, in
@@ -116,7 +116,7 @@ def weigh(
 
 
 def name_products(
-    lines: pd.DataFrame, products: Mapping[str, str], codes: TicketCodes, *, ignore_case: bool
+    lines: pd.DataFrame, products: Mapping[str, str], codes: RmsCodes, *, ignore_case: bool
 ) -> pd.DataFrame:
     """The lines with `product` (the hub's SKU, `` if unknown) and `moves` (whether stock moves).
 
@@ -241,7 +241,7 @@ def own_movements(tickets: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
     """The stock movements that tickets ask for by their own lines.
 
     `tickets` has `candidate`, `document`, `kind`, `warehouse`, `warehouse_rule`, `returns_to` and
-    `returns_rule`. Columns of the result: MOVEMENT, `physical`, `rule`.
+    `returns_rule`. Columns of the result: MOVEMENT, DELTAS, `rule`.
     """
     columns = ["candidate", "document", "kind", "warehouse", "warehouse_rule", "returns_to", "returns_rule"]
     rows = lines.loc[lines["moves"], ["candidate", "line", "product", "quantity"]].merge(
@@ -256,6 +256,7 @@ def own_movements(tickets: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
             "warehouse": rows["warehouse"].where(leaves, rows["returns_to"]),
             "sku": rows["product"],
             "physical": -rows["quantity"],
+            "reserved": 0,
             "rule": rows["warehouse_rule"].where(leaves, rows["returns_rule"]),
         }
     )
@@ -264,7 +265,7 @@ def own_movements(tickets: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:
 def reversed_movements(targets: pd.DataFrame, voids: Mapping[str, str]) -> pd.DataFrame:
     """The movements of voids: those of the documents they name, turned around where they were posted.
 
-    `targets` has MOVEMENT and `physical`; `voids` maps a voided document to the void's.
+    `targets` has MOVEMENT and DELTAS; `voids` maps a voided document to the void's.
     """
     rows = targets[targets["document"].isin(list(voids))]
     documents = [voids[document] for document in rows["document"].tolist()]
@@ -275,21 +276,25 @@ def reversed_movements(targets: pd.DataFrame, voids: Mapping[str, str]) -> pd.Da
             "warehouse": rows["warehouse"],
             "sku": rows["sku"],
             "physical": -rows["physical"],
+            "reserved": -rows["reserved"],
             "rule": pd.Series("as posted", index=rows.index, dtype="str"),
         }
     )
 
 
 def differences(desired: pd.DataFrame, posted: pd.DataFrame) -> pd.DataFrame:
-    """What must be posted so that the ledger shows `desired`: MOVEMENT, `physical` (never 0), `rule`."""
-    if posted.empty:
-        return desired[desired["physical"] != 0]
-    turned = posted.assign(physical=-posted["physical"], rule="as posted")
-    both = pd.concat([desired, turned], ignore_index=True)
-    # The desired row comes first, so its rule is the one that stays.
-    groups = both.groupby(list(MOVEMENT), sort=False, as_index=False)
-    summed = groups.agg({"physical": "sum", "rule": "first"})
-    return summed[summed["physical"] != 0]
+    """What must be posted so that the ledger shows `desired`: MOVEMENT, DELTAS (one of them not 0), `rule`.
+
+    `desired` and `posted` have MOVEMENT and DELTAS, `desired` also `rule`.
+    """
+    change = desired
+    if not posted.empty:
+        turned = posted.assign(**{name: -posted[name] for name in DELTAS}, rule="as posted")
+        both = pd.concat([desired, turned], ignore_index=True)
+        # The desired row comes first, so its rule is the one that stays.
+        groups = both.groupby(list(MOVEMENT), sort=False, as_index=False)
+        change = groups.agg({**dict.fromkeys(DELTAS, "sum"), "rule": "first"})
+    return change[(change["physical"] != 0) | (change["reserved"] != 0)]
 
 
 def spread_returns(

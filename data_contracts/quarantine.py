@@ -80,7 +80,13 @@ def check_sums(manifest: Manifest, rows: Mapping[str, pd.DataFrame]) -> None:
     said = [(f"rows in {entry.role}", entry.rows, len(rows[entry.role])) for entry in manifest.files]
     if manifest.stream == STREAM_ORDERS:
         tickets, _ = typed(rows["tickets"][["units", "total"]], {"units": "amount", "total": "amount"})
-        said.append(("documents", manifest.documents, len(rows["tickets"])))
+        orders, _ = typed(rows["orders"][["deposit_changes"]], {"deposit_changes": "amount"})
+        documents = len(rows["tickets"]) + len(rows["orders"])
+        said.append(("documents", manifest.documents, documents))
+        said.append(("orders", manifest.orders, len(rows["orders"])))
+        if len(orders) == len(rows["orders"]):
+            deposits = sum(orders["deposit_changes"].tolist())
+            said.append(("of deposits, in ten-thousandths", manifest.deposits, deposits))
         if len(tickets) == len(rows["tickets"]):
             said.append(("units, in ten-thousandths", manifest.units, sum(tickets["units"].tolist())))
             said.append(("money, in ten-thousandths", manifest.money, sum(tickets["total"].tolist())))

@@ -124,7 +124,7 @@ def _unusable_rows(
         foreign |= {
             row
             for row, (epoch, at) in enumerate(zip(raw["epoch"].tolist(), of_batch, strict=True))
-            if row not in unreadable and epoch != str(batches[at].epoch)
+            if row not in unreadable and epoch not in map(str, batches[at].epochs)
         }
     return {RULE_UNREADABLE_KEY: sorted(unreadable), RULE_FOREIGN_ROWS: sorted(foreign - unreadable)}
 

@@ -28,7 +28,8 @@ def ticket_revisions(
     hashes = [
         _digest(
             f"{number}|{recall_type}|{recall_id}|{total}|{tax}"
-            f"{line_texts.get(group, '')}{tender_texts.get(group, '')}"
+            f"{line_texts.get(group, '')}{tender_texts.get(group, '')}",
+            "ticket",
         )
         for group, number, recall_type, recall_id, total, tax in zip(
             tickets[key].tolist(),
@@ -43,6 +44,34 @@ def ticket_revisions(
     return pd.Series(hashes, index=tickets.index, dtype="str", name="revision")
 
 
+def order_revisions(
+    orders: pd.DataFrame,
+    lines: pd.DataFrame,
+    history: pd.DataFrame,
+    tenders: pd.DataFrame,
+    *,
+    key: str = "number",
+) -> pd.Series[str]:
+    """Revisions of order snapshots, indexed like `orders`; frames as in `documents.ORDERS` and beside it.
+
+    Covers type, closed and the date of expiry as RMS has them: a layaway whose date is moved has changed.
+    """
+    parts = (
+        _texts(lines, key, "L", ("entry_id", "item_id", "on_order", "taken", "unit_price")),
+        _texts(history, key, "H", ("entry_id", "transaction_number", "delta_deposit")),
+        _texts(tenders, key, "T", ("entry_id", "history_id", "tender_id", "amount")),
+    )
+    columns = ("number", "order_type", "closed", "expires_on", "deposit", "tax", "total", "flags")
+    hashes = []
+    for group, number, order_type, closed, expires_on, deposit, tax, total, flags in zip(
+        *(orders[name].tolist() for name in (key, *columns)), strict=True
+    ):
+        gone = "deleted" in flags.split(";")
+        said = f"{number}|{order_type}|{int(closed)}|{expires_on}|{deposit}|{tax}|{total}|{int(gone)}"
+        hashes.append(_digest(said + "".join(texts.get(group, "") for texts in parts), "order"))
+    return pd.Series(hashes, index=orders.index, dtype="str", name="revision")
+
+
 def _texts(rows: pd.DataFrame, key: str, mark: str, columns: tuple[str, ...]) -> dict[object, str]:
     ordered = rows.sort_values("entry_id", kind="stable") if len(rows) else rows
     texts: dict[object, str] = {}
@@ -54,5 +83,5 @@ def _texts(rows: pd.DataFrame, key: str, mark: str, columns: tuple[str, ...]) ->
     return texts
 
 
-def _digest(text: str) -> str:
-    return f"{VERSION}-{hashlib.sha256(f'ticket|{text}'.encode()).hexdigest()[:32]}"
+def _digest(text: str, source: str) -> str:
+    return f"{VERSION}-{hashlib.sha256(f'{source}|{text}'.encode()).hexdigest()[:32]}"

@@ -119,6 +119,14 @@ class CodeSettings(Section):
     """RecallType of an order picked up."""
     home_order_types: tuple[int, ...] = (2, 3)
     """Order types that stay in the store: work orders and quotes."""
+    backorder_types: tuple[int, ...] = (4,)
+    """Order types that are backorders."""
+    layaway_types: tuple[int, ...] = (5,)
+    """Order types that are layaways."""
+    on_order_is_outstanding: bool = True
+    """Whether QuantityOnOrder is what is still to be handed over; otherwise all that was ordered."""
+    deposit_sign: Literal[1, -1] = 1
+    """Sign of DeltaDeposit when a deposit is taken."""
     without_stock_item_types: tuple[int, ...] = (7, 9)
     """Item types that move no stock: non-inventory and vouchers."""
 
@@ -148,6 +156,8 @@ class StoreSettings(Section):
     """How far below the highest ticket number an ordinary export still looks."""
     settle_minutes: int = Field(default=10, ge=0)
     """How long a ticket that RMS has not finished writing may wait."""
+    release_on_expiry: bool = False
+    """Whether a layaway or backorder past its date gives its reserved stock back before RMS closes it."""
     codes: CodeSettings = CodeSettings()
     """RMS code tables."""
 

@@ -1,4 +1,4 @@
-"""Tickets for tests: valid ones in one call, with sums, tax and revision as RMS and the export make them.
+"""Tickets and orders for tests: valid ones in one call, with sums and revision as the export makes them.
 
 Quantities, prices and rates are given as people write them (`2`, `"12.50"`); frames hold ten-thousandths.
 """
@@ -14,13 +14,14 @@ from typing import Any
 import pandas as pd
 
 from data_contracts.amounts import from_decimal
-from data_contracts.documents import FILES, STREAM_ORDERS, Kind
+from data_contracts.documents import FILES, ORDER_ROLES, STREAM_ORDERS, Kind
 from data_contracts.frames import read_rows, write_csv
-from data_contracts.revisions import ticket_revisions
+from data_contracts.revisions import order_revisions, ticket_revisions
 
 Number = Decimal | int | str
 Line = tuple[str, Number, Number] | tuple[str, Number, Number, dict[str, Any]]
 Ticket = dict[str, list[dict[str, Any]]]
+"""The rows of one document, ticket or order, by role."""
 Frames = dict[str, pd.DataFrame]
 
 
@@ -83,21 +84,118 @@ def make_ticket(
     return {"tickets": [header | overrides], "ticket_lines": rows, "tenders": tender_rows}
 
 
-def make_batch(tickets: Iterable[Ticket]) -> Frames:
+def make_order(
+    number: int,
+    lines: Sequence[Line] = (("SKU-1", 1, "10.00"),),
+    *,
+    kind: str = "layaway",
+    taken: Sequence[Number] | None = None,
+    closed: bool = False,
+    deposits: Sequence[tuple[Number, int]] = (),
+    store: str = "S1",
+    epoch: int = 1,
+    ordered_on: str = "2026-11-20",
+    expires_on: str = "2027-02-18",
+    **overrides: Any,
+) -> Ticket:
+    """The rows of one order snapshot by role. A line is (sku, quantity still on order, price), cells at will.
+
+    `taken` is what was handed over of each line (default nothing); `deposits` are (change, number of the
+    ticket or 0), each with one cash tender unless it belongs to a ticket. `kind` is layaway or backorder.
+    """
+    key = {"store": store, "epoch": epoch, "source": "order", "number": number}
+    rows: list[dict[str, Any]] = []
+    for at, line in enumerate(lines, start=1):
+        sku, on_order, price = line[0], from_decimal(line[1]), from_decimal(line[2])
+        row: dict[str, Any] = {
+            **key,
+            "line": at,
+            "entry_id": number * 1_000 + at,
+            "item_id": zlib.crc32(sku.encode()) % 1_000_000 + 1,
+            "sku": sku,
+            "description": f"Item {sku}"[:30],
+            "item_type": 0,
+            "on_order": on_order,
+            "taken": from_decimal(taken[at - 1]) if taken is not None else 0,
+            "unit_price": price,
+        }
+        rows.append(row | (line[3] if len(line) == 4 else {}))
+    history: list[dict[str, Any]] = []
+    tenders: list[dict[str, Any]] = []
+    for at, (change, ticket) in enumerate(deposits, start=1):
+        entry = {**key, "entry_id": number * 100 + at}
+        amount = from_decimal(change)
+        history.append(
+            {
+                **entry,
+                "transaction_number": ticket,
+                "occurred_at": f"{ordered_on}T12:00:00.000Z",
+                "business_date": ordered_on,
+                "z_batch": 1,
+                "delta_deposit": amount,
+            }
+        )
+        if not ticket:
+            tenders.append(
+                {
+                    **entry,
+                    "history_id": entry["entry_id"],
+                    "tender_id": 1,
+                    "tender_code": "CASH",
+                    "amount": amount,
+                }
+            )
+    on_order, handed = (sum(row[name] for row in rows) for name in ("on_order", "taken"))
+    changes = sum(entry["delta_deposit"] for entry in history)
+    header = {
+        **key,
+        "revision": "",  # filled in by make_batch
+        "rowversion": 1_000 + number,
+        "ordered_at": f"{ordered_on}T12:00:00.000Z",
+        "business_date": ordered_on,
+        "order_type": {"layaway": 5, "backorder": 4}[kind],
+        "closed": closed,
+        "expires_on": expires_on,
+        "line_count": len(rows),
+        "history_count": len(history),
+        "tender_count": len(tenders),
+        "on_order": on_order,
+        "taken": handed,
+        "deposit": changes,
+        "deposit_changes": changes,
+        "tax": 0,
+        "total": sum(
+            _rounded(Fraction((row["on_order"] + row["taken"]) * row["unit_price"], 10_000)) for row in rows
+        ),
+        "prices_include_tax": True,
+        "flags": "",
+    }
+    return {
+        "orders": [header | overrides],
+        "order_lines": rows,
+        "order_history": history,
+        "deposit_tenders": tenders,
+    }
+
+
+def make_batch(documents: Iterable[Ticket]) -> Frames:
     """Typed frames by role of an `orders` batch; revisions that are not given are computed."""
     marked = [
-        {role: [{**row, "_of": at} for row in rows] for role, rows in ticket.items()}
-        for at, ticket in enumerate(tickets)
+        {role: [{**row, "_of": at} for row in rows] for role, rows in document.items()}
+        for at, document in enumerate(documents)
     ]
     frames = {
-        role: _frame([row for ticket in marked for row in ticket[role]], columns)
+        role: _frame([row for document in marked for row in document.get(role, ())], columns)
         for role, columns in FILES[STREAM_ORDERS].items()
     }
-    headers = frames["tickets"]
-    revisions = ticket_revisions(headers, frames["ticket_lines"], frames["tenders"], key="_of")
-    frames["tickets"] = headers.assign(
-        revision=headers["revision"].where(headers["revision"] != "", revisions)
-    )
+    tickets, orders = frames["tickets"], frames["orders"]
+    revisions = {
+        "tickets": ticket_revisions(tickets, frames["ticket_lines"], frames["tenders"], key="_of"),
+        "orders": order_revisions(*(frames[role] for role in ORDER_ROLES), key="_of"),
+    }
+    for role, headers in (("tickets", tickets), ("orders", orders)):
+        given = headers["revision"]
+        frames[role] = headers.assign(revision=given.where(given != "", revisions[role]))
     return {role: frame.drop(columns="_of") for role, frame in frames.items()}
 
 

@@ -14,10 +14,10 @@ from data_contracts.amounts import show_units
 from data_contracts.documents import HISTORY_RANGES, OPENING_STOCK, STREAM_BASELINE, sku_key
 from data_contracts.errors import ContractBroken
 from data_contracts.frames import typed
-from data_contracts.manifest import Manifest, Reason
+from data_contracts.manifest import EpochStart, Manifest, Reason
 from tasks import faults
 from tasks.hub.bulk import load, upsert
-from tasks.hub.desk import Desk
+from tasks.hub.desk import Desk, write_epochs
 from tasks.hub.inbox import BatchOutcome
 from tasks.hub.ledger import MOVEMENT_COLUMNS, note_level
 from tasks.hub.schema import history_ranges, orders, quarantine, stock_movements, stores
@@ -129,9 +129,10 @@ def _note_mark(desk: Desk, manifest: Manifest, ranges: pd.DataFrame) -> dict[str
         .where(stores.c.code == desk.store)
         .values(
             baseline=manifest.path,
-            epochs=json.dumps([[epoch.epoch, epoch.after_number] for epoch in position.epochs]),
+            epochs=write_epochs(position.epochs),
             start_rowversion=position.start.rowversion,
             start_number=position.start.ticket_number,
+            start_history_entry=position.start.order_history_id,
         )
     )
     desk.connection.execute(delete(history_ranges).where(history_ranges.c.store == desk.store))
@@ -152,15 +153,19 @@ def _note_mark(desk: Desk, manifest: Manifest, ranges: pd.DataFrame) -> dict[str
 
 def note_epochs(desk: Desk, manifest: Manifest) -> bool:
     """Learn of epochs that an orders batch knows and the hub does not yet; whether there were any."""
-    told = {(epoch.epoch, epoch.after_number) for epoch in manifest.position.epochs}
-    unknown = told - set(desk.epochs)
-    if unknown and max(epoch for epoch, _ in told) > max(epoch for epoch, _ in desk.epochs):
-        desk.epochs = tuple(sorted({**dict(desk.epochs), **dict(told)}.items()))
-        desk.connection.execute(
-            update(stores).where(stores.c.code == desk.store).values(epochs=json.dumps(desk.epochs))
-        )
-        return True
-    return False
+    told = manifest.position.epochs
+    if max(told, key=_epoch).epoch <= max(desk.epochs, key=_epoch).epoch:
+        return False
+    known = {e.epoch: e for e in (*desk.epochs, *told)}
+    desk.epochs = tuple(sorted(known.values(), key=_epoch))
+    desk.connection.execute(
+        update(stores).where(stores.c.code == desk.store).values(epochs=write_epochs(desk.epochs))
+    )
+    return True
+
+
+def _epoch(start: EpochStart) -> int:
+    return start.epoch
 
 
 def _book_stock(desk: Desk, manifest: Manifest, stock: pd.DataFrame) -> list[Reason]:

@@ -66,6 +66,7 @@ def _postings(desk: Desk, found: Gathered, settled: Settled) -> dict[str, dict[s
             "posting": times + 1,
             "kind": candidate.ticket["kind"],
             "occurred_at": candidate.ticket["occurred_at"],
+            "order_id": candidate.document,
             "link": target,
             "reverses": target if candidate.document in voids else None,
         }
@@ -98,6 +99,7 @@ ORDER_COLUMNS = (
     "refundable",
     "refunds",
     "linked_order",
+    "linked_document",
     "flags",
 )
 LINE_COLUMNS = (
@@ -107,6 +109,7 @@ LINE_COLUMNS = (
     "source_sku",
     "item_type",
     "quantity",
+    "reserved_quantity",
     "backorder_quantity",
     "shipped_quantity",
     "returned_quantity",
@@ -158,6 +161,7 @@ def _followers(
             "posting": row["postings"] + 1,
             "kind": "void",
             "occurred_at": ticket["ordered_at_utc"],
+            "order_id": row["document"],
             "link": followers[row["document"]],
             "reverses": followers[row["document"]],
         }
@@ -251,6 +255,7 @@ def _write_order_rows(
                 ticket["refundable"],
                 ticket["refunds"],
                 of["link"],
+                of["link"],
                 ";".join(flags),
             )
         )
@@ -278,7 +283,9 @@ def _write_lines(
         of = posting[name]
         leaves = (quantity >= 0) != (of["kind"] == "void")
         place = of["warehouse"] if leaves else of["returns_to"]
-        rows.append((name, line, product or sku, sku, item_type, quantity, 0, quantity, 0, price, tax, place))
+        rows.append(
+            (name, line, product or sku, sku, item_type, quantity, 0, 0, quantity, 0, price, tax, place)
+        )
     load(desk.connection, order_lines, LINE_COLUMNS, rows)
 
 

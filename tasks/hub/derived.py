@@ -46,7 +46,9 @@ def recompute(desk: Desk, order_ids: Iterable[str]) -> None:
     mine = orders.c.order_id.in_(select(staged.c.key))
     other = orders.alias("other")
     linked = other.c.linked_order == orders.c.order_id
-    voided_by = select(func.min(other.c.order_id)).where(linked, other.c.kind == "void").scalar_subquery()
+    # A void names a ticket; the ticket of a sale bears the name of its order.
+    voids = (other.c.linked_document == orders.c.order_id) & (other.c.kind == "void")
+    voided_by = select(func.min(other.c.order_id)).where(voids).scalar_subquery()
     desk.connection.execute(update(orders).where(mine).values(voided_by=voided_by))
     given_back = (
         select(func.sum(other.c.refunds))

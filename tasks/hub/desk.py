@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, func, select
 
 from data_contracts.amounts import from_decimal
-from data_contracts.documents import TICKET, DocumentKey, sku_key
+from data_contracts.documents import ORDER, TICKET, DocumentKey, sku_key
 from data_contracts.errors import ConfigurationError, NotYetArrived
-from data_contracts.meaning import TicketCodes
+from data_contracts.manifest import EpochStart
+from data_contracts.meaning import RmsCodes
 from data_contracts.posting import Rules, in_ranges
 from tasks.hub.bulk import stage_keys
 from tasks.hub.events import EventLog
@@ -32,19 +33,24 @@ class Desk:
     customer_name: str
     rules: Rules
     placement: Placement
-    epochs: tuple[tuple[int, int], ...]
+    epochs: tuple[EpochStart, ...]
     history: tuple[tuple[int, int], ...]
     catalog: int
     now: str
     batch: str | None
     log: EventLog
-    levels: dict[tuple[str, str], int] = field(default_factory=dict)
-    """(warehouse, SKU) -> physical change of this transaction; written once, at its end."""
+    levels: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """(warehouse, SKU) -> physical and reserved change of this transaction; written once, at its end."""
 
     def recalled(self, epoch: int, number: int) -> str:
         """The document of a ticket number that a ticket of `epoch` recalls."""
-        fitting = [e for e, after in self.epochs if e <= epoch and number > after]
+        fitting = [e.epoch for e in self.epochs if e.epoch <= epoch and number > e.after_number]
         return str(DocumentKey(self.store, max(fitting, default=epoch), TICKET, number))
+
+    def recalled_order(self, epoch: int, number: int) -> str:
+        """The document of an order number that a ticket of `epoch` picks up."""
+        fitting = [e.epoch for e in self.epochs if e.epoch <= epoch and number > e.after_order]
+        return str(DocumentKey(self.store, max(fitting, default=epoch), ORDER, number))
 
     def is_history(self, number: int) -> bool:
         """Whether RMS held that ticket number before the baseline."""
@@ -111,18 +117,29 @@ def open_desk(
         customer=row["customer"],
         customer_name=row["customer_name"],
         rules=Rules(
-            TicketCodes(**codes.model_dump()),
+            RmsCodes(**codes.model_dump()),
             tolerance,
             settings.hub.skus_ignore_case,
         ),
         placement=placement(connection, store),
-        epochs=tuple((int(epoch), int(after)) for epoch, after in json.loads(row["epochs"])),
+        epochs=read_epochs(row["epochs"]),
         history=tuple((int(first), int(last)) for first, last in ranges),
         catalog=catalog_version(connection),
         now=now,
         batch=batch,
         log=EventLog(store, now, batch),
     )
+
+
+def read_epochs(text: str) -> tuple[EpochStart, ...]:
+    """The epochs as a store's row keeps them; orders had no epochs of their own at first."""
+    names = ("epoch", "after_number", "after_order")
+    return tuple(EpochStart(**dict(zip(names, entry, strict=False))) for entry in json.loads(text))
+
+
+def write_epochs(epochs: Iterable[EpochStart]) -> str:
+    """The inverse of `read_epochs`."""
+    return json.dumps([[e.epoch, e.after_number, e.after_order] for e in epochs])
 
 
 def catalog_version(connection: Connection) -> int:

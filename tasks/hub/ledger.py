@@ -14,7 +14,7 @@ import pandas as pd
 from sqlalchemy import Text, func, select
 
 from data_contracts.amounts import format_amount
-from data_contracts.posting import MOVEMENT, differences
+from data_contracts.posting import DELTAS, MOVEMENT, differences
 from data_contracts.statuses import PaymentMethod, PaymentType
 from tasks import faults
 from tasks.hub.bulk import load, stage, stage_keys, upsert
@@ -47,19 +47,22 @@ faults.declare("hub.ledger.movements", "hub.ledger.payments", "hub.ledger.levels
 
 
 def posted_movements(desk: Desk, documents: Iterable[str]) -> pd.DataFrame:
-    """What the ledger shows of these documents now: MOVEMENT and `physical`."""
+    """What the ledger shows of these documents now: MOVEMENT and DELTAS."""
     wanted = set(documents)
     rows: list[tuple[Any, ...]] = []
     if wanted:
         m = stock_movements.c
         staged = stage_keys(desk.connection, "staged_posted", wanted)
         query = (
-            select(m.origin, m.line, m.warehouse, m.sku, func.sum(m.physical_delta))
+            select(
+                *(m.origin, m.line, m.warehouse, m.sku),
+                *(func.sum(m.physical_delta), func.sum(m.reserved_delta)),
+            )
             .join(staged, staged.c.key == m.origin)
             .group_by(m.origin, m.line, m.warehouse, m.sku)
         )
         rows = [tuple(row) for row in desk.connection.execute(query)]
-    frame = pd.DataFrame(rows, columns=[*MOVEMENT, "physical"])
+    frame = pd.DataFrame(rows, columns=[*MOVEMENT, *DELTAS])
     return frame.astype({"document": "str", "warehouse": "str", "sku": "str"})
 
 
@@ -68,12 +71,12 @@ def post_movements(
 ) -> None:
     """Append what is missing between `posted` and `desired`.
 
-    `posting` gives `posting`, `kind` and `occurred_at` of every document.
+    `posting` gives `posting`, `kind`, `occurred_at` and `order_id` of every document.
     """
     change = differences(desired, posted)
     rows: list[tuple[Any, ...]] = []
-    columns = (*MOVEMENT, "physical", "rule")
-    for document, line, warehouse, sku, physical, rule in zip(
+    columns = (*MOVEMENT, *DELTAS, "rule")
+    for document, line, warehouse, sku, physical, reserved, rule in zip(
         *(change[name].tolist() for name in columns), strict=True
     ):
         of = posting[document]
@@ -86,16 +89,16 @@ def post_movements(
                 warehouse,
                 sku,
                 physical,
-                0,
+                reserved,
                 rule,
                 desk.store,
                 document,
-                document,
+                of["order_id"],
                 desk.batch,
                 of["occurred_at"],
             )
         )
-        note_level(desk, warehouse, sku, physical)
+        note_level(desk, warehouse, sku, physical, reserved)
     faults.point("hub.ledger.movements")
     load(desk.connection, stock_movements, MOVEMENT_COLUMNS, rows)
 
@@ -122,7 +125,7 @@ def post_payments(
             of = posting[document]
             rows.append(
                 (
-                    document,
+                    of["order_id"],
                     document,
                     of["posting"],
                     int(PaymentMethod.Cash),
@@ -146,9 +149,10 @@ def paid_by_target(desk: Desk, documents: Sequence[str]) -> dict[str, int]:
     return {row[0]: row[1] for row in desk.connection.execute(query)}
 
 
-def note_level(desk: Desk, warehouse: str, sku: str, physical: int) -> None:
+def note_level(desk: Desk, warehouse: str, sku: str, physical: int, reserved: int = 0) -> None:
     """Remember a change of a level until `write_levels`."""
-    desk.levels[warehouse, sku] = desk.levels.get((warehouse, sku), 0) + physical
+    before = desk.levels.get((warehouse, sku), (0, 0))
+    desk.levels[warehouse, sku] = (before[0] + physical, before[1] + reserved)
 
 
 def write_levels(desk: Desk) -> None:
@@ -163,7 +167,7 @@ def write_levels(desk: Desk) -> None:
         desk.connection,
         stock_levels,
         ("warehouse", "sku", "physical", "reserved"),
-        [(warehouse, sku, delta, 0) for (warehouse, sku), delta in changes],
+        [(*key, *deltas) for key, deltas in changes],
         update=(),
         add=("physical", "reserved"),
     )
@@ -175,15 +179,17 @@ def write_levels(desk: Desk) -> None:
         staged, (staged.c.warehouse == s.warehouse) & (staged.c.sku == s.sku)
     )
     levels = {(w, sku): (physical, reserved) for w, sku, physical, reserved in desk.connection.execute(query)}
-    for (warehouse, sku), delta in changes:
-        if not delta:
+    for (warehouse, sku), (moved, held) in changes:
+        if not (moved or held):
             continue
         physical, reserved = levels[warehouse, sku]
         figures = {
             "physical": format_amount(physical),
             "reserved": format_amount(reserved),
-            "physical_delta": format_amount(delta),
+            "physical_delta": format_amount(moved),
+            "reserved_delta": format_amount(held),
         }
         desk.log.add("level_changed", warehouse=warehouse, sku=sku, **figures)
-        if delta < 0 and (physical < 0 or physical - reserved < 0):
+        # Only a change for the worse falls short: a pick-up takes what was held for it.
+        if (moved < 0 and physical < 0) or (moved < held and physical < reserved):
             desk.log.add("stock_shortfall", warehouse=warehouse, sku=sku, **figures)

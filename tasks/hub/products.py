@@ -20,7 +20,7 @@ from tasks.hub.bulk import stage, upsert
 from tasks.hub.database import Hub, lock_table
 from tasks.hub.desk import catalog_version
 from tasks.hub.inbox import utc_now
-from tasks.hub.schema import catalogs, products, stores
+from tasks.hub.schema import HUB_STORE, catalogs, products, stores
 from tasks.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,8 @@ def import_catalog(
             rows,
             update=("name", "upc", "price", "item_type", "active"),
         )
-        known = [code for (code,) in connection.execute(select(stores.c.code).order_by(stores.c.code))]
+        codes = select(stores.c.code).where(stores.c.code != HUB_STORE).order_by(stores.c.code)
+        known = [code for (code,) in connection.execute(codes)]
     log.info("imported a catalogue of %d products", len(rows))
     from tasks.hub.importer import recheck_quarantine
 

@@ -50,8 +50,7 @@ def configure(hub: Hub, settings: Settings) -> bool:
             if code in known_stores:
                 connection.execute(update(stores).where(stores.c.code == code).values(**values))
             else:
-                start = {"epochs": "[[1, 0]]", "start_rowversion": 0, "start_number": 0, "next_event": 1}
-                connection.execute(insert(stores).values(code=code, **values, **start))
+                connection.execute(insert(stores).values(code=code, **values, **_NEW))
         for code, place in sorted(wanted_warehouses.items()):
             if code in known_warehouses:
                 connection.execute(update(warehouses).where(warehouses.c.code == code).values(**place))
@@ -98,6 +97,15 @@ def placement(connection: Connection, store: str) -> Placement:
         return Placement(warehouse, rule, row.returns_warehouse, "returns warehouse")
     return Placement(warehouse, rule, warehouse, rule)
 
+
+_NEW = {
+    "epochs": "[[1, 0, 0]]",
+    "start_rowversion": 0,
+    "start_number": 0,
+    "start_history_entry": 0,
+    "next_event": 1,
+}
+"""What a store begins with until its baseline is in the hub."""
 
 _Stores = dict[str, dict[str, str | None]]
 _Warehouses = dict[str, dict[str, str | bool]]

@@ -58,6 +58,9 @@ class Amount(TypeDecorator[int]):
 
 metadata = MetaData()
 
+HUB_STORE = "(hub)"
+"""What the hub changes by itself counts as a store of its own, whose row this is; no code looks like it."""
+
 stores = Table(
     "stores",
     metadata,
@@ -68,11 +71,12 @@ stores = Table(
     Column("returns_warehouse", Text),
     Column("customer", Text, nullable=False),
     Column("customer_name", Text, nullable=False),
-    Column("epochs", Text, nullable=False),  # JSON: [[epoch, after_number], ...]
+    Column("epochs", Text, nullable=False),  # JSON: [[epoch, after_number, after_order], ...]
     Column("baseline", Text),  # path of the newest baseline batch; null: not baselined
     Column("opening_stock", Text),  # path of the baseline that brought it
     Column("start_rowversion", BigInteger, nullable=False),
     Column("start_number", BigInteger, nullable=False),
+    Column("start_history_entry", BigInteger, nullable=False),  # deposits up to it are from before
     Column("next_event", BigInteger, nullable=False),
 )
 
@@ -255,11 +259,13 @@ orders = Table(
     Column("refunded", Amount, nullable=False),
     Column("refundable", Amount, nullable=False),  # what was sold: refunded up to here is a full refund
     Column("refunds", Amount, nullable=False),  # what it gives back on the order it is linked to
-    Column("linked_order", Text),  # the sale it returns or voids, known here or not
+    Column("linked_order", Text),  # the order that it returns or voids, known here or not
+    Column("linked_document", Text),  # the ticket that it returns or voids, known here or not
     Column("voided_by", Text),
     Column("flags", Text, nullable=False),
 )
 Index("ix_orders_linked_order", orders.c.linked_order)
+Index("ix_orders_linked_document", orders.c.linked_document)
 Index("ix_orders_store", orders.c.store, orders.c.business_date)
 Index("ix_orders_source_order_id", orders.c.store, orders.c.source_order_id)
 
@@ -279,11 +285,12 @@ order_lines = Table(
     "order_lines",
     metadata,
     Column("order_id", Text, primary_key=True),
-    Column("line", Integer, primary_key=True),
+    Column("line", Integer, primary_key=True),  # of a layaway or backorder: OrderEntry.ID
     Column("sku", Text, nullable=False),
     Column("source_sku", Text, nullable=False),
     Column("item_type", Integer, nullable=False),
     Column("quantity", Amount, nullable=False),
+    Column("reserved_quantity", Amount, nullable=False),
     Column("backorder_quantity", Amount, nullable=False),
     Column("shipped_quantity", Amount, nullable=False),
     Column("returned_quantity", Amount, nullable=False),
@@ -379,17 +386,79 @@ quarantine = Table(
 Index("ix_quarantine_state", quarantine.c.store, quarantine.c.state)
 Index("ix_quarantine_waits_for", quarantine.c.waits_for)
 
+life_cycles = Table(
+    "life_cycles",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("store", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),  # [Order].ID
+    Column("kind", Text, nullable=False),  # layaway or backorder
+    Column("state", Text, nullable=False),  # data_contracts.life_cycle
+    Column("revision", Text, nullable=False),  # the snapshot that was applied last
+    Column("expires_on", Text, nullable=False),
+    Column("expired", Boolean, nullable=False),
+    Column("released", Boolean, nullable=False),  # its stock was given back when it expired
+    Column("deposit", Amount, nullable=False),  # what is held of its deposits
+)
+Index("ix_life_cycles_store", life_cycles.c.store, life_cycles.c.state)
+"""One row beside each order that is a layaway or backorder: where it stands."""
+
+order_snapshots = Table(
+    "order_snapshots",
+    metadata,
+    Column("document", Text, primary_key=True),
+    Column("revision", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("batch_id", Text, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    Column("rows", Text, nullable=False),  # JSON: role -> rows as exported
+)
+"""Every snapshot of an order that passed its contract, applied or not."""
+
+pickup_lines = Table(
+    "pickup_lines",
+    metadata,
+    Column("document", Text, primary_key=True),  # the ticket that picked up
+    Column("line", Integer, primary_key=True),
+    Column("order_id", Text, nullable=False),
+    Column("order_line", Integer),  # null: the ticket sold it besides what was ordered
+    Column("sku", Text, nullable=False),
+    Column("source_sku", Text, nullable=False),
+    Column("item_type", Integer, nullable=False),
+    Column("quantity", Amount, nullable=False),
+    Column("unit_price", Amount, nullable=False),
+    Column("tax", Amount, nullable=False),
+)
+Index("ix_pickup_lines_order_id", pickup_lines.c.order_id)
+
 deposits = Table(
     "deposits",
     metadata,
-    Column("document", Text, primary_key=True),
-    Column("entry", BigInteger, primary_key=True),
+    Column("document", Text, primary_key=True),  # of the order
+    Column("entry", BigInteger, primary_key=True),  # OrderHistory.ID; 0 for what was kept at the end
     Column("store", Text, nullable=False),
     Column("order_id", Text, nullable=False),
     Column("at_utc", Text, nullable=False),
+    Column("business_date", Text, nullable=False),
+    Column("z_batch", BigInteger, nullable=False),
+    Column("transaction_number", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),  # taken, used, refunded or kept
-    Column("amount", Amount, nullable=False),
+    Column("amount", Amount, nullable=False),  # what is held rises by it: taken is positive
+    Column("raw", Amount, nullable=False),  # OrderHistory.DeltaDeposit as it came; 0 for what was kept
+    Column("tendered", Amount, nullable=False),
 )
+Index("ix_deposits_store", deposits.c.store, deposits.c.business_date)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("receipt", Text, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("received_utc", Text, nullable=False),
+    Column("lines", Integer, nullable=False),
+    Column("units", Amount, nullable=False),
+)
+"""Stock that was received into warehouses; a receipt counts once."""
 
 statements = Table(
     "statements",
@@ -436,4 +505,29 @@ statement_numbers = Table(
     Column("first_number", BigInteger, primary_key=True),
     Column("last_number", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
+)
+
+statement_deposits = Table(
+    "statement_deposits",
+    metadata,
+    Column("batch", Text, primary_key=True),
+    Column("business_date", Text, primary_key=True),
+    Column("z_batch", BigInteger, primary_key=True),
+    Column("entries", Integer, nullable=False),
+    Column("amount", Amount, nullable=False),
+    Column("tendered", Amount, nullable=False),
+)
+
+statement_open_orders = Table(
+    "statement_open_orders",
+    metadata,
+    Column("batch", Text, primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("revision", Text, nullable=False),
+    Column("rowversion", BigInteger, nullable=False),
+    Column("order_type", Integer, nullable=False),
+    Column("on_order", Amount, nullable=False),
+    Column("taken", Amount, nullable=False),
+    Column("deposit", Amount, nullable=False),
 )

@@ -10,6 +10,7 @@ from data_contracts.documents import STREAM_ORDERS, STREAM_STATEMENT
 from data_contracts.waiting import WAITING_RULES
 from tasks.hub.database import Hub
 from tasks.hub.schema import (
+    HUB_STORE,
     batches,
     document_revisions,
     documents,
@@ -65,7 +66,8 @@ class HubStatus:
 def hub_status(hub: Hub) -> HubStatus:
     """The state of all stores, in the order of their codes."""
     with hub.reading() as connection:
-        known = connection.execute(select(stores.c.code, stores.c.baseline).order_by(stores.c.code)).all()
+        every = select(stores.c.code, stores.c.baseline).where(stores.c.code != HUB_STORE)
+        known = connection.execute(every.order_by(stores.c.code)).all()
         short = select(func.count()).select_from(stock_levels).where(stock_levels.c.physical < 0)
         return HubStatus(
             stores=tuple(_store(connection, row.code, row.baseline is not None) for row in known),

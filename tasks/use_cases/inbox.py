@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from data_contracts.documents import FILES
 from data_contracts.errors import BatchAltered, TransferInterrupted
-from data_contracts.manifest import Manifest, batch_name
+from data_contracts.manifest import SCHEMA_VERSION, Manifest, batch_name
 from tasks.exchange import batches
 from tasks.settings import Settings
 
@@ -70,7 +70,7 @@ def read_rows_of(settings: Settings, ref: BatchRef, manifest: Manifest) -> Batch
 
     Raises `TransferInterrupted` if the copy is not complete, `ContractBroken` if a file has another form.
     """
-    from data_contracts.frames import read_rows
+    from data_contracts.frames import no_rows, read_rows
     from data_contracts.quarantine import BatchRows
 
     source = _folder_of(settings, ref)
@@ -82,11 +82,14 @@ def read_rows_of(settings: Settings, ref: BatchRef, manifest: Manifest) -> Batch
         batches.verify_files(manifest, files)
     except BatchAltered as error:
         raise _not_in_inbox(ref, "it is not what was fetched") from error
-    rows = {
-        role: read_rows(files[role], columns, manifest.file(role).name)
-        for role, columns in FILES[ref.stream].items()
-    }
-    return BatchRows(ref.stream, manifest.path, manifest.store, manifest.epoch, rows)
+    rows = {}
+    for role, columns in FILES[ref.stream].items():
+        if manifest.schema_version < SCHEMA_VERSION and role not in files:
+            rows[role] = no_rows(columns)
+            continue
+        rows[role] = read_rows(files[role], columns, manifest.file(role).name)
+    epochs = frozenset({manifest.epoch, *(start.epoch for start in manifest.position.epochs)})
+    return BatchRows(ref.stream, manifest.path, manifest.store, epochs, rows)
 
 
 def _not_in_inbox(ref: BatchRef, why: str) -> TransferInterrupted:

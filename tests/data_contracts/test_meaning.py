@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from data_contracts.meaning import TicketCodes, ticket_kinds
+from data_contracts.meaning import RmsCodes, ticket_kinds
 from tests.documents import Line, make_batch, make_ticket
 
 OUT: list[Line] = [("MUG", 1, "5.00")]
@@ -14,9 +14,9 @@ BACK: list[Line] = [("MUG", -1, "5.00")]
 BOTH: list[Line] = [("MUG", -1, "5.00"), ("CUP", 1, "7.00")]
 
 
-def kind_of(lines: list[Line], codes: TicketCodes | None = None, **header: Any) -> str:
+def kind_of(lines: list[Line], codes: RmsCodes | None = None, **header: Any) -> str:
     frames = make_batch([make_ticket(1, lines, **header), make_ticket(2)])
-    kinds = ticket_kinds(frames["tickets"], frames["ticket_lines"], codes or TicketCodes())
+    kinds = ticket_kinds(frames["tickets"], frames["ticket_lines"], codes or RmsCodes())
     assert kinds.tolist()[1] == "sale"
     return str(kinds.tolist()[0])
 
@@ -55,15 +55,15 @@ def test_a_corrected_code_table_reads_the_same_ticket_otherwise() -> None:
     header: dict[str, Any] = {"recall_type": 2, "recall_id": 7, "recalled_order_type": 5}
 
     assert kind_of(OUT, **header) == ""
-    assert kind_of(OUT, TicketCodes(recall_order=2), **header) == "pickup"
-    assert kind_of(OUT, TicketCodes(recall_order=2, home_order_types=(5,)), **header) == "sale"
-    assert kind_of(OUT, TicketCodes(recall_void=2), **header) == "void"
+    assert kind_of(OUT, RmsCodes(recall_order=2), **header) == "pickup"
+    assert kind_of(OUT, RmsCodes(recall_order=2, home_order_types=(5,)), **header) == "sale"
+    assert kind_of(OUT, RmsCodes(recall_void=2), **header) == "void"
 
 
 def test_kinds_are_indexed_like_the_tickets() -> None:
     frames = make_batch([make_ticket(5, BACK), make_ticket(9)])
     tickets = frames["tickets"].set_axis([30, 10])
 
-    kinds = ticket_kinds(tickets, frames["ticket_lines"], TicketCodes())
+    kinds = ticket_kinds(tickets, frames["ticket_lines"], RmsCodes())
 
     assert kinds.to_dict() == {30: "return", 10: "sale"}

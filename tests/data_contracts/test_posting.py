@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_contracts.meaning import TicketCodes
+from data_contracts.meaning import RmsCodes
 from data_contracts.posting import (
     Rules,
     VoidTarget,
@@ -20,7 +20,7 @@ from data_contracts.posting import (
 from data_contracts.reconciling import extra_numbers, missing_numbers
 from tests.documents import Ticket, make_batch, make_ticket
 
-CODES = TicketCodes()
+CODES = RmsCodes()
 PRODUCTS = {"SKU-1": "SKU-1", "SKU-2": "SKU-2"}
 
 

@@ -25,7 +25,7 @@ NAME = "S1/orders/000001-9f2c51d07ab3"
 
 
 def batch_of(rows: Frames, name: str = NAME) -> BatchRows:
-    return BatchRows("orders", name, "S1", 1, rows)
+    return BatchRows("orders", name, "S1", frozenset({1}), rows)
 
 
 def verdict_on(tickets: Sequence[Ticket], spoil: Callable[[Frames], None] | None = None) -> Verdict:
@@ -483,7 +483,7 @@ def test_batches_checked_together_are_judged_as_if_alone() -> None:
     empty = {role: frame.iloc[:0] for role, frame in good.items()}
     batches = [
         batch_of(good, "a"),
-        BatchRows("orders", "b", "S2", 3, other),
+        BatchRows("orders", "b", "S2", frozenset({3}), other),
         batch_of(broken, "c"),
         batch_of(spoilt, "d"),
         batch_of(empty, "e"),
@@ -506,7 +506,7 @@ def test_many_rows_that_belong_to_no_document_are_counted() -> None:
     tickets = [make_ticket(n, store="S2") for n in range(1, 13)]
     rows = to_rows(make_batch(tickets))
 
-    found = validate("orders", [BatchRows("orders", NAME, "S1", 1, rows)])[0]
+    found = validate("orders", [BatchRows("orders", NAME, "S1", frozenset({1}), rows)])[0]
 
     assert [(r.rule, r.message) for r in found.reasons] == [
         (
@@ -579,7 +579,7 @@ def csv_rows(columns: dict[str, Kind], *rows: str) -> pd.DataFrame:
 
 def stream_verdict(stream: str, **rows: tuple[str, ...]) -> Verdict:
     files = {role: csv_rows(columns, *rows.get(role, ())) for role, columns in FILES[stream].items()}
-    return validate(stream, [BatchRows(stream, f"S1/{stream}/1", "S1", 1, files)])[0]
+    return validate(stream, [BatchRows(stream, f"S1/{stream}/1", "S1", frozenset({1}), files)])[0]
 
 
 def test_a_sound_baseline_and_statement_pass() -> None:

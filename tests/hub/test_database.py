@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, make_url, text
 from data_contracts.errors import ConfigurationError, ContractBroken, HubUnavailable, SchemaMismatch
 from tasks import faults
 from tasks.hub.bulk import load
-from tasks.hub.database import Hub, migrate, open_hub, schema_version
+from tasks.hub.database import SCHEMA_REVISION, Hub, migrate, open_hub, schema_version
 from tasks.hub.schema import metadata, products
 from tests.documents import make_ticket
 from tests.hub.servers import only_on_postgresql
@@ -27,9 +27,9 @@ def test_migrated_schema_is_the_one_the_program_works_with(hub: Hub) -> None:
 
 def test_migrating_twice_changes_nothing(hub_url: str) -> None:
     assert schema_version(hub_url) is None
-    assert migrate(hub_url) == "0001"
-    assert migrate(hub_url) == "0001"
-    assert schema_version(hub_url) == "0001"
+    assert migrate(hub_url) == SCHEMA_REVISION
+    assert migrate(hub_url) == SCHEMA_REVISION
+    assert schema_version(hub_url) == SCHEMA_REVISION
 
 
 def test_hub_without_tables_is_refused_and_the_command_named(hub_url: str) -> None:
@@ -159,4 +159,4 @@ def test_two_programs_may_migrate_at_once(hub_url: str) -> None:
         thread.join()
 
     assert failed == []
-    assert schema_version(hub_url) == "0001"
+    assert schema_version(hub_url) == SCHEMA_REVISION

@@ -88,9 +88,11 @@ class World:
         self.baseline(store="S2")
         return self
 
-    def orders(self, *tickets: Ticket, sequence: int = 1, store: str = "S1", **manifest: Any) -> BatchOutcome:
-        """Import tickets as one batch."""
-        return self.take(make_batch(tickets), STREAM_ORDERS, sequence, store=store, **manifest)
+    def orders(
+        self, *documents: Ticket, sequence: int = 1, store: str = "S1", **manifest: Any
+    ) -> BatchOutcome:
+        """Import tickets and orders as one batch."""
+        return self.take(make_batch(documents), STREAM_ORDERS, sequence, store=store, **manifest)
 
     def take(
         self,
@@ -171,7 +173,7 @@ def make_manifest(
         digest = hashlib.sha256(data).hexdigest()
         name = f"{role}.csv"
         files.append(BatchFile(role=role, name=name, rows=len(frames[role]), bytes=len(data), sha256=digest))
-    tickets = frames.get("tickets")
+    tickets, orders = frames.get("tickets"), frames.get("orders")
     defaults: dict[str, Any] = {
         "program_version": "0.1.0",
         "store": store,
@@ -181,8 +183,10 @@ def make_manifest(
         "batch_id": hashlib.sha256(f"{store}{stream}{sequence}".encode()).hexdigest()[:12],
         "created_utc": "2026-11-23T20:00:00.000Z",
         "files": tuple(files),
-        "documents": 0 if tickets is None else len(tickets),
+        "documents": sum(len(headers) for headers in (tickets, orders) if headers is not None),
         "units": 0 if tickets is None else int(tickets["units"].sum()),
         "money": 0 if tickets is None else int(tickets["total"].sum()),
+        "orders": 0 if orders is None else len(orders),
+        "deposits": 0 if orders is None else int(orders["deposit_changes"].sum()),
     }
     return Manifest(**(defaults | fields))
