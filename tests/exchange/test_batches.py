@@ -191,7 +191,7 @@ def test_a_batch_of_another_version_of_the_contracts_is_refused_by_name(folder: 
     manifest = publish(folder, batch_id="aaaaaaaaaaaa")
     path = folder.root / f"S1/orders/{manifest.name}.manifest.json"
     path.write_bytes(
-        path.read_bytes().replace(b'"schema_version": 1', b'"schema_version": 99, "new_field": 1')
+        path.read_bytes().replace(b'"schema_version": 2', b'"schema_version": 99, "new_field": 1')
     )
 
     with pytest.raises(ContractBroken, match="follows version 99 of the contracts, this program knows"):
