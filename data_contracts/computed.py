@@ -27,14 +27,14 @@ def add_computed(stream: str, frames: Frames, tolerance_per_line: int) -> dict[s
     `tolerance_per_line` is the difference per line, in ten-thousandths, that is taken as rounding.
     """
     if stream == STREAM_ORDERS:
-        return _orders(frames, tolerance_per_line)
+        return _tickets(frames, tolerance_per_line) | _orders(frames)
     return {
         role: frame.assign(overlaps=_overlaps(frame)) if "first_number" in frame.columns else frame
         for role, frame in frames.items()
     }
 
 
-def _orders(frames: Frames, tolerance_per_line: int) -> dict[str, pd.DataFrame]:
+def _tickets(frames: Frames, tolerance_per_line: int) -> dict[str, pd.DataFrame]:
     tickets, lines, tenders = frames["tickets"], frames["ticket_lines"], frames["tenders"]
     documents = tickets["document"].tolist()
     headers = Counter(documents)
@@ -76,13 +76,75 @@ def _orders(frames: Frames, tolerance_per_line: int) -> dict[str, pd.DataFrame]:
             total_beyond=_column(total_beyond),
             tax_gap=_column(tax_gap),
             tax_beyond=_column(tax_beyond),
-            days_apart=_days_apart(tickets),
+            days_apart=_days_apart(tickets, "occurred_at"),
         ),
         "ticket_lines": lines.assign(headers_found=_column(headers[d] for d in line_documents)),
         "tenders": tenders.assign(
             headers_found=_column(headers[document] for document in tenders["document"].tolist())
         ),
     }
+
+
+def _orders(frames: Frames) -> dict[str, pd.DataFrame]:
+    orders, lines = frames["orders"], frames["order_lines"]
+    history, tenders = frames["order_history"], frames["deposit_tenders"]
+    documents = orders["document"].tolist()
+    headers = Counter(documents)
+    of_line, of_entry, of_tender = (rows["document"].tolist() for rows in (lines, history, tenders))
+    lines_found, history_found, tenders_found = Counter(of_line), Counter(of_entry), Counter(of_tender)
+    on_order_of = _sums(of_line, lines["on_order"].tolist())
+    taken_of = _sums(of_line, lines["taken"].tolist())
+    changes, entries = history["delta_deposit"].tolist(), history["entry_id"].tolist()
+    changes_of = _sums(of_entry, changes)
+    deposits = zip(orders["deposit"].tolist(), orders["deposit_changes"].tolist(), strict=True)
+    closed, flags = orders["closed"].tolist(), [text.split(";") for text in orders["flags"].tolist()]
+    still = zip(closed, orders["on_order"].tolist(), strict=True)
+    counts = zip(orders["line_count"].tolist(), flags, strict=True)
+    dates = zip(orders["expires_on"].tolist(), orders["business_date"].tolist(), strict=True)
+
+    rows_of = Counter(zip(of_entry, entries, strict=True))
+    pays = list(zip(of_tender, tenders["history_id"].tolist(), strict=True))
+    paid_of: dict[tuple[int, int], int] = {}
+    for key, amount in zip(pays, tenders["amount"].tolist(), strict=True):
+        paid_of[key] = paid_of.get(key, 0) + amount
+    tendered = [paid_of.get(key, 0) for key in zip(of_entry, entries, strict=True)]
+    with_ticket = history["transaction_number"].tolist()
+
+    return {
+        "orders": orders.assign(
+            copies=_column(headers[document] for document in documents),
+            lines_found=_column(lines_found[document] for document in documents),
+            history_found=_column(history_found[document] for document in documents),
+            tenders_found=_column(tenders_found[document] for document in documents),
+            on_order_of_lines=_column(on_order_of.get(document, 0) for document in documents),
+            taken_of_lines=_column(taken_of.get(document, 0) for document in documents),
+            changes_of_history=_column(changes_of.get(document, 0) for document in documents),
+            deposit_gap=_column(_gap(shown, changed) for shown, changed in deposits),
+            closed_on_order=_column(on_order if done else 0 for done, on_order in still),
+            lacks_lines=_column(count == 0 and "deleted" not in flagged for count, flagged in counts),
+            days_apart=_days_apart(orders, "ordered_at"),
+            expires_early=_column(expires < written for expires, written in dates),
+        ),
+        "order_lines": lines.assign(headers_found=_column(headers[document] for document in of_line)),
+        "order_history": history.assign(
+            headers_found=_column(headers[document] for document in of_entry),
+            tendered=_column(tendered),
+            tender_gap=_column(
+                0 if ticket else _gap(change, paid)
+                for ticket, change, paid in zip(with_ticket, changes, tendered, strict=True)
+            ),
+            days_apart=_days_apart(history, "occurred_at"),
+        ),
+        "deposit_tenders": tenders.assign(
+            headers_found=_column(headers[document] for document in of_tender),
+            history_rows=_column(rows_of[key] for key in pays),
+        ),
+    }
+
+
+def _gap(one: int, other: int) -> int:
+    """What two amounts of a deposit are apart; which sign RMS gives a deposit is not known here."""
+    return min(abs(one - other), abs(one + other))
 
 
 def _sums(groups: list[int], values: list[int]) -> dict[int, int]:
@@ -101,10 +163,10 @@ def _column(values: Iterable[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]
     return np.array([max(-_LIMIT, min(_LIMIT, value)) for value in values], dtype="int64")
 
 
-def _days_apart(tickets: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    business = np.array(tickets["business_date"].tolist(), dtype="datetime64[D]")
-    rung = np.array([text[:10] for text in tickets["occurred_at"].tolist()], dtype="datetime64[D]")
-    return _column(abs(days) for days in (business - rung).astype("int64").tolist())
+def _days_apart(rows: pd.DataFrame, time: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    business = np.array(rows["business_date"].tolist(), dtype="datetime64[D]")
+    written = np.array([text[:10] for text in rows[time].tolist()], dtype="datetime64[D]")
+    return _column(abs(days) for days in (business - written).astype("int64").tolist())
 
 
 def _overlaps(frame: pd.DataFrame) -> pd.Series[int]:

@@ -7,8 +7,10 @@ shop whose till answers otherwise corrects the table, and history is read again,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ def ticket_kinds(
     Signs decide between sale, return and exchange: a negative quantity came back, wherever the ticket
     was recalled from. A pick-up of a work order or quote is a sale, since such orders do not travel.
     """
+    import pandas as pd
+
     back = set(lines.loc[lines["quantity"] < 0, key].tolist())
     out = set(lines.loc[lines["quantity"] > 0, key].tolist())
 

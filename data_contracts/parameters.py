@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import BaseModel, ConfigDict, Field
 
 _STORE = r"^[A-Za-z0-9_-]{1,20}$"
@@ -42,7 +44,7 @@ class StatementScope(Scope):
 
 
 class HubScope(Scope):
-    """Which stores `import-orders` and `reconcile` look at."""
+    """Which stores the hub's flows look at."""
 
     stores: tuple[str, ...] = Field(
         default=(), description="Store codes; empty for all stores of tillbridge.toml."
@@ -52,3 +54,27 @@ class HubScope(Scope):
     def label(self) -> str:
         """How the run is named: its stores, or `all`."""
         return "-".join(self.stores) or "all"
+
+
+class ReceiptScope(Scope):
+    """What `receive-stock` takes into the hub's warehouses."""
+
+    file: str = Field(
+        min_length=1,
+        description="CSV `warehouse,sku,quantity` on the hub's machine; a relative path starts at the folder "
+        "of tillbridge.toml.",
+        json_schema_extra={"position": 0},
+    )
+    reference: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=80,
+        description="Name of the receipt, such as a delivery note; a name counts once. Empty: made of the "
+        "file's content.",
+        json_schema_extra={"position": 1},
+    )
+
+    @property
+    def label(self) -> str:
+        """How the run is named: the reference, else the file's own name."""
+        return self.reference or re.split(r"[/\\]", self.file)[-1]

@@ -17,7 +17,12 @@ import pandas as pd
 from data_contracts.amounts import SCALE, show_money
 from data_contracts.documents import sku_key
 from data_contracts.meaning import RmsCodes, ticket_kinds
-from data_contracts.waiting import WAITING_FOR_ORDER, WAITING_FOR_TICKET, WAITING_RULES
+from data_contracts.waiting import (
+    WAITING_FOR_ORDER,
+    WAITING_FOR_TICKET,
+    WAITING_RULES,
+    WAITING_TO_ADVANCE,
+)
 
 UNKNOWN_KIND = "unknown"
 MOVEMENT = ("document", "line", "warehouse", "sku")
@@ -164,12 +169,6 @@ def _judge(ticket: dict[str, Any], unknown: Sequence[str], rules: Rules) -> Obje
                 f"{name} does not have the {what} that its header tells of.",
                 "send the ticket again; a complete revision clears this",
             )
-    if ticket["kind"] == "pickup":
-        return Objection(
-            WAITING_FOR_ORDER,
-            f"{name} picks up order {ticket['recall_id']}, which the hub does not have.",
-            "nothing to do: it clears itself when the order is in the hub",
-        )
     if unknown:
         named = ", ".join(f"`{sku}`" for sku in unknown[:10]) + (" and more" if len(unknown) > 10 else "")
         return Objection(
@@ -186,6 +185,24 @@ def _judge(ticket: dict[str, Any], unknown: Sequence[str], rules: Rules) -> Obje
             "compare the ticket in RMS; if the store's prices include tax, say so in its settings",
         )
     return None
+
+
+def pickup_waits(ticket: Mapping[str, Any], order: str, kind: str | None) -> Objection:
+    """What a good pick-up waits for; `kind` is that of its order, None while the hub does not have it."""
+    name, number = f"Ticket {ticket['number']}", ticket["recall_id"]
+    if kind is None:
+        return Objection(
+            WAITING_FOR_ORDER,
+            f"{name} picks up order {number}, which the hub does not have.",
+            "nothing to do: it clears itself when the order is in the hub",
+            order,
+        )
+    return Objection(
+        WAITING_TO_ADVANCE,
+        f"{name} picks up {kind} {number}; advance-{kind}s applies it.",
+        f"nothing to do: the next run of advance-{kind}s applies it (`tillbridge advance`)",
+        order,
+    )
 
 
 def judge_void(

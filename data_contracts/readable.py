@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from data_contracts.contract import Contract
-from data_contracts.documents import KEY, Kind
+from data_contracts.documents import KEY, ORDER_ROLES, Kind
 from data_contracts.errors import ContractBroken
 from data_contracts.findings import BatchRows, Finding, Findings, note
 from data_contracts.frames import typed
@@ -75,9 +75,10 @@ def readable_rows(
             at, name = of_batch[row], names[role][row]
             unreadable.add((at, name))
             document = name if contract.has_documents else None
-            subject = f"Ticket {raw['number'][row]}: " if document else ""
+            word, option = ("Order", "orders") if role in ORDER_ROLES else ("Ticket", "numbers")
+            subject = f"{word} {raw['number'][row]}: " if document else ""
             again = (
-                "run `tillbridge resend STORE --numbers NUMBER` at the store"
+                f"run `tillbridge resend STORE --{option} NUMBER` at the store"
                 if document
                 else send_again(batches[at].name)
             )

@@ -1,6 +1,6 @@
-"""Compares a store's statement with the hub: figures per day, and numbers as ranges. Pure functions.
+"""Compares a store's statement with the hub: figures per day, numbers as ranges, open orders one by one.
 
-All amounts are ten-thousandths. A number range has both ends included.
+Pure functions. All amounts are ten-thousandths. A number range has both ends included.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 Range = tuple[int, int]
 
@@ -75,8 +76,57 @@ class Day:
 
 
 @dataclass(frozen=True)
+class DepositFigures:
+    """Control totals of some changes of deposits, as RMS has them."""
+
+    entries: int = 0
+    amount: int = 0
+    tendered: int = 0
+
+    def __add__(self, other: DepositFigures) -> DepositFigures:
+        return DepositFigures(
+            self.entries + other.entries, self.amount + other.amount, self.tendered + other.tendered
+        )
+
+    def __neg__(self) -> DepositFigures:
+        return DepositFigures(-self.entries, -self.amount, -self.tendered)
+
+    def __sub__(self, other: DepositFigures) -> DepositFigures:
+        return self + -other
+
+    def __bool__(self) -> bool:
+        return any((self.entries, self.amount, self.tendered))
+
+
+@dataclass(frozen=True)
+class DepositDay:
+    """Deposits of one business date and Z batch: what the store says, and what the hub has of it."""
+
+    business_date: str
+    z_batch: int
+    store: DepositFigures
+    hub: DepositFigures
+
+    @property
+    def difference(self) -> DepositFigures:
+        """What the store has beyond the hub."""
+        return self.store - self.hub
+
+
+@dataclass(frozen=True)
+class OrderDifference:
+    """An open order (layaway, backorder) of which store and hub do not say the same."""
+
+    epoch: int
+    number: int
+    what: Literal["missing", "changed", "extra"]
+    """missing: the hub does not have it. changed: it has, but never saw it as the store states it.
+    extra: it is open in the hub, and the store does not state it."""
+
+
+@dataclass(frozen=True)
 class OpenDocument:
-    """A ticket, or a line of opening stock, that is explained: it is in the hub, but not booked."""
+    """A ticket, an order, or a line of opening stock that is explained: in the hub, but not booked."""
 
     document: str
     state: str
@@ -89,7 +139,7 @@ class OpenDocument:
 
 @dataclass(frozen=True)
 class NumberRange:
-    """Ticket numbers of one epoch, both ends included."""
+    """Numbers of tickets, or of orders, of one epoch; both ends included."""
 
     epoch: int
     first: int
@@ -122,17 +172,31 @@ class ReconcileReport:
     """Tickets that RMS is still writing: explained."""
     extra_money: int = 0
     """Totals of the extra tickets, each counted as positive; they stand in no day."""
+    lost: tuple[NumberRange, ...] = ()
+    """Tickets that RMS lost when its database was restored: booked in the hub, explained, in no day."""
     newer: int = 0
     """Tickets in the hub that are newer than the statement: left out of the comparison."""
+    deposit_days: tuple[DepositDay, ...] = ()
+    orders: tuple[OrderDifference, ...] = ()
+    """Open orders that differ."""
+    waiting_orders: tuple[NumberRange, ...] = ()
+    """Orders that RMS is still writing: explained."""
+    open_orders: int = 0
+    """Layaways and backorders that are open, as the store states them."""
+    reserved: int = 0
+    """Units that the hub holds for the layaways and backorders of the store."""
+    deposits_held: int = 0
+    """What the hub holds of their deposits."""
     open: tuple[OpenDocument, ...] = ()
     broken_proofs: tuple[str, ...] = ()
     """What does not add up inside the hub itself."""
 
     @property
     def unexplained(self) -> int:
-        """Missing and extra tickets, days that differ for another reason, and broken proofs."""
+        """Missing and extra tickets, days that differ for another reason, orders, and broken proofs."""
         numbers = sum(numbers.count for numbers in (*self.missing, *self.extra))
-        return numbers + len(self.unexplained_days) + len(self.broken_proofs)
+        days = len(self.unexplained_days) + len(self.unexplained_deposits)
+        return numbers + days + len(self.orders) + len(self.broken_proofs)
 
     @property
     def unexplained_days(self) -> tuple[Day, ...]:
@@ -148,9 +212,15 @@ class ReconcileReport:
         return tuple(day for day in apart if day.difference.tickets <= 0)
 
     @property
+    def unexplained_deposits(self) -> tuple[DepositDay, ...]:
+        """Days on which the deposits differ."""
+        return tuple(day for day in self.deposit_days if day.difference)
+
+    @property
     def unexplained_money(self) -> int:
-        """Differences in totals, each counted as positive."""
-        return sum(abs(day.difference.total) for day in self.days) + self.extra_money
+        """Differences in totals and deposits, each counted as positive."""
+        deposits = sum(abs(day.difference.amount) for day in self.deposit_days)
+        return sum(abs(day.difference.total) for day in self.days) + self.extra_money + deposits
 
     @property
     def agrees(self) -> bool:

@@ -19,6 +19,7 @@ import click
 
 from data_contracts.amounts import show_money, show_units
 from data_contracts.errors import TillbridgeError
+from data_contracts.waiting import WAITING_TO_ADVANCE
 from deployments.output import say, show_json, show_table
 from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
 
@@ -138,21 +139,38 @@ def import_catalog(context: click.Context, file: Path) -> None:
 @click.option(
     "--stock-from-rms", is_flag=True, help="Take the store's quantities on hand as the hub's opening stock."
 )
+@click.option("--again", is_flag=True, help="Take over a database that was restored or replaced.")
 @_JSON
 @click.pass_context
-def baseline(context: click.Context, store: str, stock_from_rms: bool, as_json: bool) -> None:
-    """Fix STORE's start mark: what is rung from here on travels to the hub."""
+def baseline(context: click.Context, store: str, stock_from_rms: bool, again: bool, as_json: bool) -> None:
+    """Fix STORE's start mark: what is rung from here on travels to the hub.
+
+    Layaways and backorders that are open then are taken over with the first export.
+
+    With --again, after an export that stopped because RMS was restored from a backup: what the hub and
+    the database have in common stays as it is, and what is rung above it counts as a new epoch.
+    """
     from tasks.use_cases.baselining import baseline_store
 
-    report = baseline_store(_settings(context), store, stock_from_rms=stock_from_rms)
+    report = baseline_store(_settings(context), store, stock_from_rms=stock_from_rms, again=again)
     if as_json:
         show_json(report)
         return
-    click.echo(
-        f"{store} is baselined after ticket {report.start.ticket_number} "
-        f"({report.history_tickets} tickets are history); opening stock of {report.items} items, "
-        f"{show_units(report.units)} units, is published in {report.batch}."
-    )
+    if again:
+        say(f"{store} is taken over; the new epoch is published in {report.batch}.", indent=0)
+    else:
+        say(
+            f"{store} is baselined after ticket {report.start.ticket_number} "
+            f"({report.history_tickets} tickets are history); opening stock of {report.items} items, "
+            f"{show_units(report.units)} units, is published in {report.batch}.",
+            indent=0,
+        )
+    if report.open_orders:
+        say(
+            f"{report.open_orders} open layaways and backorders travel with the next "
+            f"`tillbridge export {store}`.",
+            indent=0,
+        )
 
 
 @cli.command()
@@ -173,15 +191,16 @@ def export(context: click.Context, stores: Sequence[str], sweep: bool, dry_run: 
         show_json(reports)
     elif reports:
         show_table(
-            ("store", "batches", "tickets", "lines", "units", "money", "waiting", "held back"),
+            ("store", "batches", "tickets", "lines", "money", "orders", "deposits", "waiting", "held back"),
             [
                 (
                     code,
                     len(r.batches),
                     r.tickets,
                     r.lines,
-                    show_units(r.units),
                     show_money(r.money),
+                    r.orders,
+                    show_money(r.deposits),
                     r.waiting,
                     r.held_back,
                 )
@@ -198,6 +217,7 @@ def export(context: click.Context, stores: Sequence[str], sweep: bool, dry_run: 
 @click.option("--batch", metavar="N", type=click.IntRange(1), help="The batch with this sequence.")
 @click.option("--numbers", metavar="FIRST-LAST", help="These ticket numbers, as 10452-10455 or 10452.")
 @click.option("--dates", metavar="FIRST..LAST", help="These business dates, as 2010-12-01..2010-12-03.")
+@click.option("--orders", metavar="FIRST-LAST", help="These layaways and backorders, as 12-15 or 12.")
 @_DRY_RUN
 @_JSON
 @click.pass_context
@@ -207,10 +227,11 @@ def resend(
     batch: int | None,
     numbers: str | None,
     dates: str | None,
+    orders: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Send tickets of STORE once more: a batch that the hub rejected, some numbers or some days.
+    """Send tickets or orders of STORE once more: a rejected batch, some numbers or some days.
 
     They are read anew from RMS and published in new batches. Run it as often as you like: what the hub
     has already is seen before and changes nothing, and the next export goes on where it would have.
@@ -219,25 +240,32 @@ def resend(
     A batch was rejected:             tillbridge resend S1 --batch 412
     Reconcile names missing tickets:  tillbridge resend S1 --numbers 10452-10455
     Days differ:                      tillbridge resend S1 --dates 2010-12-01..2010-12-03
+    It names layaways or backorders:  tillbridge resend S1 --orders 12-15
 
     Then import as usual; --dry-run first shows what would go.
     """
     from tasks.use_cases.resending import resend as run
 
-    if sum(given is not None for given in (batch, numbers, dates)) != 1:
+    if sum(given is not None for given in (batch, numbers, dates, orders)) != 1:
         raise click.UsageError(
             f"Say what to send again, one of: `tillbridge resend {store} --batch 412`, "
-            "`--numbers 10452-10455`, `--dates 2010-12-01..2010-12-03`."
+            "`--numbers 10452-10455`, `--dates 2010-12-01..2010-12-03`, `--orders 12-15`."
         )
-    tickets = None if numbers is None else _numbers(numbers)
-    days = None if dates is None else _dates(dates)
-    report = run(_settings(context), store, batch=batch, numbers=tickets, dates=days, dry_run=dry_run)
+    report = run(
+        _settings(context),
+        store,
+        batch=batch,
+        numbers=None if numbers is None else _numbers(numbers, "--numbers"),
+        dates=None if dates is None else _dates(dates),
+        orders=None if orders is None else _numbers(orders, "--orders"),
+        dry_run=dry_run,
+    )
     if as_json:
         show_json(report)
         return
-    if report.tickets:
+    if report.tickets or report.orders:
         show_table(
-            ("batches", "tickets", "lines", "units", "money", "unsettled"),
+            ("batches", "tickets", "lines", "units", "money", "orders", "unsettled"),
             [
                 (
                     len(report.batches),
@@ -245,16 +273,17 @@ def resend(
                     report.lines,
                     show_units(report.units),
                     show_money(report.money),
+                    report.orders,
                     report.unsettled,
                 )
             ],
         )
     else:
-        click.echo("No ticket was found to be sent again.")
+        click.echo("Nothing was found to be sent again.")
     for count, text in (
         (report.left_to_export, "still being written in RMS; the ordinary export publishes them."),
         (report.before_baseline, "from before the baseline; they never travel."),
-        (report.absent, "numbers under which RMS holds no ticket of this store."),
+        (report.absent, "numbers under which RMS holds nothing of this store."),
     ):
         if count:
             click.echo(f"Left out: {count:,} {text}")
@@ -284,14 +313,15 @@ def statement(context: click.Context, stores: Sequence[str], days: int, dry_run:
         show_json(reports)
     elif reports:
         show_table(
-            ("store", "through", "tickets", "units", "money", "absent", "waiting"),
+            ("store", "through", "tickets", "money", "orders", "deposits", "absent", "waiting"),
             [
                 (
                     code,
                     r.last_date,
                     r.tickets,
-                    show_units(r.units),
                     show_money(r.money),
+                    r.open_orders,
+                    show_money(r.deposits),
                     r.absent,
                     r.waiting,
                 )
@@ -334,17 +364,111 @@ def import_(context: click.Context, stores: Sequence[str], dry_run: bool, as_jso
                     for b in shown
                 ],
             )
+        to_advance = 0
         for batch in shown:
-            for reason in batch.reasons[:MOST_REASONS]:
+            reasons = [reason for reason in batch.reasons if reason.rule != WAITING_TO_ADVANCE]
+            to_advance += len(batch.reasons) - len(reasons)
+            for reason in reasons[:MOST_REASONS]:
                 say(f"{reason.document or batch.path}: {reason.message}", bullet="- ")
                 say(f"What to do: {reason.fix}", indent=4)
-            if len(batch.reasons) > MOST_REASONS:
-                say(f"... and {len(batch.reasons) - MOST_REASONS} more: `tillbridge quarantine`", indent=4)
+            if len(reasons) > MOST_REASONS:
+                say(f"... and {len(reasons) - MOST_REASONS} more: `tillbridge quarantine`", indent=4)
+        if to_advance:
+            _say_to_advance(to_advance)
         for store, text in summary.failures.items():
             click.echo(f"{store} stopped: {text}", err=True)
         if dry_run:
             click.echo("Dry run: nothing was imported.")
     if summary.failures:
+        context.exit(EXIT_ATTENTION)
+
+
+@cli.command()
+@click.argument("stores", nargs=-1)
+@click.option("--layaways", "only", flag_value="layaways", help="Only layaways.")
+@click.option("--backorders", "only", flag_value="backorders", help="Only backorders.")
+@_DRY_RUN
+@_JSON
+@click.pass_context
+def advance(
+    context: click.Context, stores: Sequence[str], only: str | None, dry_run: bool, as_json: bool
+) -> None:
+    """Apply what waits of the layaways and backorders of STORES (default: all).
+
+    Newer snapshots and pick-ups are applied; free stock goes to backorders, the oldest first.
+    """
+    from deployments.reports import show_advance
+    from tasks.use_cases.advancing import advance_backorders, advance_layaways
+
+    settings = _settings(context)
+    runs = {"layaways": advance_layaways, "backorders": advance_backorders}
+    reports = [run(settings, stores, dry_run=dry_run) for name, run in runs.items() if only in (None, name)]
+    if as_json:
+        show_json(reports)
+    else:
+        for report in reports:
+            show_advance(report)
+        if dry_run:
+            click.echo("Dry run: nothing was written.")
+    for report in reports:
+        for store, text in report.failures.items():
+            click.echo(f"{store} stopped: {text}", err=True)
+    if any(report.failures for report in reports):
+        context.exit(EXIT_ATTENTION)
+
+
+@cli.command("receive-stock")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--reference", metavar="REF", help="Name of the receipt; a name counts once.")
+@_DRY_RUN
+@_JSON
+@click.pass_context
+def receive_stock(
+    context: click.Context, file: Path, reference: str | None, dry_run: bool, as_json: bool
+) -> None:
+    """Take stock into the hub's warehouses from a CSV FILE: warehouse,sku,quantity.
+
+    All or nothing, and each file once. Backorders that wait for these goods get them, oldest first.
+    """
+    from deployments.reports import show_allocated
+    from tasks.use_cases.receiving import receive_stock as run
+
+    report = run(_settings(context), file, reference=reference, dry_run=dry_run)
+    if as_json:
+        show_json(report)
+        return
+    if report.already:
+        say(f"{report.receipt} was received before; nothing was changed.", indent=0)
+        return
+    say(
+        f"{report.receipt}: {report.lines} lines, {show_units(report.units)} units into "
+        f"{', '.join(report.warehouses)}.",
+        indent=0,
+    )
+    show_allocated(report.allocated)
+    if dry_run:
+        click.echo("Dry run: nothing was written.")
+
+
+@cli.command()
+@click.argument("number")
+@click.option("--store", metavar="CODE", help="Only of this store; numbers repeat between stores.")
+@_JSON
+@click.pass_context
+def order(context: click.Context, number: str, store: str | None, as_json: bool) -> None:
+    """Find orders by a NUMBER they have or had: of a layaway, a backorder or a ticket.
+
+    Ends with exit status 1 when the hub has nothing of that number.
+    """
+    from deployments.reports import show_orders
+    from tasks.use_cases.finding import find_order
+
+    report = find_order(_settings(context), number, store)
+    if as_json:
+        show_json(report)
+    else:
+        show_orders(report)
+    if not (report.orders or report.documents):
         context.exit(EXIT_ATTENTION)
 
 
@@ -374,7 +498,7 @@ def reconcile(context: click.Context, stores: Sequence[str], as_json: bool) -> N
 @_JSON
 @click.pass_context
 def quarantine(context: click.Context, as_json: bool) -> None:
-    """List the documents that need a person, or wait for another document."""
+    """List the documents that need a person (or, pending, only wait for another document)."""
     from tasks.hub.database import open_hub
     from tasks.hub.quarantine import open_entries
 
@@ -385,11 +509,16 @@ def quarantine(context: click.Context, as_json: bool) -> None:
         return
     if not entries:
         click.echo("The quarantine is empty.")
-    for entry in entries:
+    listed = [entry for entry in entries if entry.rule != WAITING_TO_ADVANCE]
+    for entry in listed:
         click.echo(
             f"{entry.document}  {show_units(entry.units)} units, {show_money(entry.total)}, "
-            f"since {entry.first_seen_utc[:16]}\n  {entry.message}\n  What to do: {entry.fix}"
+            f"since {entry.first_seen_utc[:16]}" + (", pending" if entry.state == "pending" else "")
         )
+        say(entry.message)
+        say(f"What to do: {entry.fix}")
+    if len(listed) < len(entries):
+        _say_to_advance(len(entries) - len(listed))
 
 
 @cli.command()
@@ -418,7 +547,15 @@ def status(context: click.Context, as_json: bool) -> None:
             for s in standing.stores
         ],
     )
+    orders = [(s.hub.store, s.hub.layaways, s.hub.backorders_waiting, s.hub.expired) for s in standing.stores]
+    if any(any(figures) for _, *figures in orders):
+        show_table(("store", "open layaways", "backorders that wait for stock", "past their date"), orders)
     click.echo(standing.sentence)
+
+
+def _say_to_advance(count: int) -> None:
+    what = "1 snapshot or pick-up waits" if count == 1 else f"{count:,} snapshots and pick-ups wait"
+    say(f"{what} to be applied: `tillbridge advance` does it.", indent=0)
 
 
 def _minute(utc: str | None) -> str:
@@ -499,7 +636,7 @@ def build(
 @click.pass_context
 def till(context: click.Context, store: str, per_minute: float, tickets: int | None, seed: int) -> None:
     """Keep ringing tickets in STORE's sample database, as of now."""
-    from deployments.sample_store.till import run_till
+    from deployments.sample_store.till import run_till, tickets_among
 
     settings = _settings(context)
     interrupted = threading.Event()
@@ -516,7 +653,7 @@ def till(context: click.Context, store: str, per_minute: float, tickets: int | N
     finally:
         signal.signal(signal.SIGINT, before)
     click.echo(
-        f"Rang {rung.total():,} tickets: "
+        f"Rang {tickets_among(rung):,} tickets: "
         + ", ".join(f"{count} {kind}" for kind, count in sorted(rung.items()))
         + "."
     )
@@ -532,7 +669,7 @@ def _share(text: str) -> tuple[int, int]:
     return part, of
 
 
-def _numbers(text: str) -> tuple[int, int]:
+def _numbers(text: str, option: str) -> tuple[int, int]:
     first, to, last = text.partition("-")
     try:
         pair = int(first), int(last if to else first)
@@ -540,7 +677,7 @@ def _numbers(text: str) -> tuple[int, int]:
         pair = 0, 0
     if not 1 <= pair[0] <= pair[1]:
         raise click.BadParameter(
-            "write it as 10452-10455, the lower number first, or as 10452", param_hint="--numbers"
+            "write it as 10452-10455, the lower number first, or as 10452", param_hint=option
         )
     return pair
 

@@ -3,15 +3,107 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from data_contracts.amounts import show_money, show_units
 from data_contracts.reconciling import Day, Figures
 from deployments.output import say, show_table
-from tasks.use_cases.reconciling import Reconciliation
+
+if TYPE_CHECKING:
+    from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder
+    from tasks.use_cases.finding import FoundReport
+    from tasks.use_cases.reconciling import Reconciliation
 
 MOST_FINDINGS = 40
+
+
+def show_advance(report: AdvanceReport) -> None:
+    """What became of layaways or backorders: a row per store, and who was given stock.
+
+    Columns without a figure in any store are left out, so that the table fits the page.
+    """
+    if not (report.moved or report.allocated):
+        say(f"{report.kind}s: nothing is to be applied.".capitalize(), indent=0)
+    names = ("store", "applied", "whole", "partly", "ended", "changed", "expired", "waiting", "held")
+    rows = [
+        (
+            store.store,
+            store.applied,
+            store.picked_up,
+            store.partly,
+            store.cancelled,
+            store.changed,
+            store.expired,
+            store.waiting,
+            store.quarantined,
+            show_units(store.reserved),
+            show_money(store.money),
+        )
+        for store in report.moved
+    ]
+    headers = (*names, "reserved", "money")
+    kept = [at for at in range(len(headers)) if any(row[at] not in (0, "0", "0.00") for row in rows)]
+    if rows:
+        show_table(
+            [headers[at] for at in kept],
+            [[row[at] for at in kept] for row in rows],
+            title=f"{report.kind}s".capitalize(),
+        )
+    for store in report.stores:
+        _list(f"{store.store}, what waits:", store.reasons)
+    show_allocated(report.allocated)
+
+
+def show_allocated(allocated: Sequence[AllocatedOrder]) -> None:
+    """Backorders that were given stock, oldest first."""
+    if allocated:
+        show_table(
+            ("backorder", "number", "units", "still waits"),
+            [(o.order_id, o.number, show_units(o.units), "no" if o.filled else "yes") for o in allocated],
+        )
+
+
+def show_orders(report: FoundReport) -> None:
+    """Each order that a number finds, and what of the number waits."""
+    say(report.sentence, indent=0)
+    for order in report.orders:
+        click.echo()
+        state = f"{order.state}; " if order.state else ""
+        statuses = f"{order.order_status}, {order.payment_status}, {order.shipping_status}"
+        say(f"{order.order_id}: {order.kind}, {state}{statuses}", indent=0)
+        numbers = [f"{n.number} ({n.kind} number, since {_minute(n.since_utc)} UTC)" for n in order.numbers]
+        say(f"Goes by {order.source_order_id}. Found by {', '.join(numbers)}.")
+        late = " (passed)" if order.expired else ""
+        until = f", expires {order.expires_on}{late}" if order.expires_on else ""
+        held = f", deposit held {show_money(order.deposit)}" if order.state else ""
+        say(f"Ordered {_minute(order.ordered_at_utc)} UTC{until}; warehouse {order.warehouse}.")
+        say(f"Total {show_money(order.total)}, paid {show_money(order.paid)}{held}.")
+        click.echo()
+        show_table(
+            ("sku", "ordered", "reserved", "awaited", "picked up", "returned", "price"),
+            [
+                (
+                    line.sku,
+                    show_units(line.ordered),
+                    show_units(line.reserved),
+                    show_units(line.backordered),
+                    show_units(line.picked_up),
+                    show_units(line.returned),
+                    show_money(line.unit_price),
+                )
+                for line in order.lines
+            ],
+        )
+    for document in report.documents:
+        say(f"{document.document} ({document.state}): {document.message}", bullet="- ")
+        say(f"What to do: {document.fix}", indent=4)
+
+
+def _minute(utc: str) -> str:
+    return utc[:16].replace("T", " ")
 
 
 def show_reconciliation(result: Reconciliation) -> None:

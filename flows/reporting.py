@@ -13,12 +13,29 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from data_contracts.amounts import show_money, show_units
+from data_contracts.waiting import WAITING_TO_ADVANCE
 
 if TYPE_CHECKING:
+    from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder, StoreAdvance
     from tasks.use_cases.exporting import ExportReport
     from tasks.use_cases.importing import ImportSummary
+    from tasks.use_cases.receiving import ReceiptReport
     from tasks.use_cases.reconciling import Reconciliation
     from tasks.use_cases.stating import StatementReport
+
+ADVANCED = (
+    "snapshots and pick-ups applied",
+    "picked up whole",
+    "picked up in part",
+    "cancelled, wholly or the rest",
+    "otherwise changed",
+    "past their date",
+    "still waiting",
+    "put into quarantine",
+    "units reserved less freed",
+    "money of the pick-ups",
+)
+"""What an advance says of a store, in the order of its figures."""
 
 MOST_REASONS = 50
 """Reasons listed in an artifact; the rest is counted and found by `tillbridge quarantine`."""
@@ -27,8 +44,9 @@ MOST_REASONS = 50
 def show_export(store: str, report: ExportReport) -> None:
     """One line in the log; an artifact if something moved or waits."""
     sentence = (
-        f"{store}: {report.tickets} tickets, {report.lines} lines, {show_money(report.money)} "
-        f"in {len(report.batches)} batches; {report.waiting} waiting, {report.held_back} held back"
+        f"{store}: {report.tickets} tickets, {report.lines} lines, {show_money(report.money)}, "
+        f"{report.orders} orders in {len(report.batches)} batches; {report.waiting} waiting, "
+        f"{report.held_back} held back"
     )
     get_run_logger().info(sentence)
     if not (report.batches or report.waiting or report.held_back):
@@ -43,6 +61,8 @@ def show_export(store: str, report: ExportReport) -> None:
                 ("lines", report.lines),
                 ("units", show_units(report.units)),
                 ("money", show_money(report.money)),
+                ("layaways and backorders, new or changed", report.orders),
+                ("deposits on them", show_money(report.deposits)),
                 ("not finished by RMS yet", report.waiting),
                 ("held back by an open transaction in RMS", report.held_back),
                 ("older than the baseline, left alone", report.before_baseline),
@@ -68,6 +88,8 @@ def show_statement(store: str, report: StatementReport) -> None:
                 ("units", show_units(report.units)),
                 ("money", show_money(report.money)),
                 ("numbers RMS never filled", report.absent),
+                ("open layaways and backorders", report.open_orders),
+                ("deposits", show_money(report.deposits)),
                 ("not finished by RMS yet", report.waiting),
             ],
         ),
@@ -86,7 +108,12 @@ def show_import(summary: ImportSummary) -> None:
     )
     if not (batches or summary.failures):
         return
-    reasons = [(batch.path, reason) for batch in batches for reason in batch.reasons]
+    reasons = [
+        (batch.path, reason)
+        for batch in batches
+        for reason in batch.reasons
+        if reason.rule != WAITING_TO_ADVANCE
+    ]
     parts = [
         "# Import" + (" (dry run: nothing was imported)" if summary.checked else ""),
         table(
@@ -116,11 +143,100 @@ def show_import(summary: ImportSummary) -> None:
                     for path, reason in reasons[:MOST_REASONS]
                 ],
             ),
+            *_left_out(len(reasons)),
         ]
-        if len(reasons) > MOST_REASONS:
-            parts.append(f"... and {len(reasons) - MOST_REASONS} more: `tillbridge quarantine`.")
+    if any(reason.rule == WAITING_TO_ADVANCE for batch in batches for reason in batch.reasons):
+        parts.append("Layaways and backorders moved on: advance-layaways and advance-backorders apply it.")
     parts += [f"**{store} stopped:** {text}" for store, text in summary.failures.items()]
     _publish("import-orders", *parts)
+
+
+def show_advance(label: str, report: AdvanceReport) -> None:
+    """What became of layaways or backorders in each store; an artifact if anything moved or waits."""
+    log = get_run_logger()
+    log.info(report.sentence)
+    for store, text in report.failures.items():
+        log.error("%s stopped: %s", store, text)
+    moved = report.moved
+    if not (moved or report.allocated or report.failures):
+        return
+    parts = [f"# Advance of {report.kind}s" + _dry(report.dry_run)]
+    if moved:
+        columns = zip(ADVANCED, *map(_advanced, moved), strict=True)
+        parts.append(table(("what", *(store.store for store in moved)), columns))
+    if report.allocated:
+        parts += ["## Stock given to backorders, oldest first", _given(report.allocated)]
+    reasons = [f"- {store.store}: {text}" for store in report.stores for text in store.reasons]
+    if reasons:
+        parts += ["## What waits, and for what", "\n".join(reasons[:MOST_REASONS]), *_left_out(len(reasons))]
+    parts += [f"**{store} stopped:** {text}" for store, text in report.failures.items()]
+    _publish(f"advance-{report.kind}s-{label}", *parts)
+
+
+def _advanced(store: StoreAdvance) -> tuple[Any, ...]:
+    """The figures of a store, as `ADVANCED` names them."""
+    return (
+        store.applied,
+        store.picked_up,
+        store.partly,
+        store.cancelled,
+        store.changed,
+        store.expired,
+        store.waiting,
+        store.quarantined,
+        show_units(store.reserved),
+        show_money(store.money),
+    )
+
+
+def show_receipt(report: ReceiptReport) -> None:
+    """What a receipt brought and who was given it."""
+    if report.already:
+        get_run_logger().info("receipt %s was received before; nothing was changed", report.receipt)
+        return
+    get_run_logger().info(
+        "receipt %s: %d lines, %s units into %s; %d backorders given stock",
+        report.receipt,
+        report.lines,
+        show_units(report.units),
+        ", ".join(report.warehouses),
+        len(report.allocated),
+    )
+    parts = [
+        "# Stock received" + _dry(report.dry_run),
+        table(
+            ("what", "figure"),
+            [
+                ("receipt", f"`{report.receipt}`"),
+                ("lines", report.lines),
+                ("units", show_units(report.units)),
+                ("warehouses", ", ".join(report.warehouses)),
+            ],
+        ),
+    ]
+    if report.allocated:
+        parts += ["## Given to waiting backorders, oldest first", _given(report.allocated)]
+    _publish("receive-stock", *parts)
+
+
+def _left_out(count: int) -> list[str]:
+    """A line that says how many of so many reasons were not listed, and where they are."""
+    more = count - MOST_REASONS
+    return [f"... and {more} more: `tillbridge quarantine`."] if more > 0 else []
+
+
+def _given(allocated: Sequence[AllocatedOrder]) -> str:
+    return table(
+        ("order", "number", "units", "still waits"),
+        [
+            (f"`{order.order_id}`", order.number, show_units(order.units), "no" if order.filled else "yes")
+            for order in allocated
+        ],
+    )
+
+
+def _dry(dry_run: bool) -> str:
+    return " (dry run: nothing was written)" if dry_run else ""
 
 
 def show_reconciliation(result: Reconciliation) -> None:

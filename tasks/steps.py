@@ -14,14 +14,16 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import TillbridgeError
-from data_contracts.parameters import ExportScope, StatementScope
+from data_contracts.parameters import ExportScope, ReceiptScope, StatementScope
 from tasks.settings import Settings
-from tasks.use_cases import importing
+from tasks.use_cases import advancing, importing
+from tasks.use_cases.advancing import AllocatedOrder, StoreAdvance
 from tasks.use_cases.importing import ImportedBatch
 from tasks.use_cases.inbox import BatchRef
 
 if TYPE_CHECKING:
     from tasks.use_cases.exporting import ExportReport
+    from tasks.use_cases.receiving import ReceiptReport
     from tasks.use_cases.reconciling import Reconciliation
     from tasks.use_cases.stating import StatementReport
 
@@ -82,6 +84,27 @@ def validate(settings: Settings, refs: list[BatchRef]) -> list[ImportedBatch]:
 def import_store(settings: Settings, store: str, refs: list[BatchRef]) -> list[ImportedBatch]:
     """Book a store's validated batches, acknowledge and archive them."""
     return importing.import_batches(settings, refs)
+
+
+@task(name="advance", task_run_name="advance-{store}", **_RETRIES)
+def advance_store(settings: Settings, store: str, kind: str, dry_run: bool) -> StoreAdvance:
+    """Apply what waits of a store's layaways or backorders (`kind`)."""
+    return advancing.advance_store(settings, store, kind, dry_run=dry_run)
+
+
+@task(name="give out stock", **_RETRIES)
+def give_out_stock(settings: Settings, stores: Sequence[str], dry_run: bool) -> tuple[AllocatedOrder, ...]:
+    """Give free stock to backorders, oldest first."""
+    return advancing.give_out_stock(settings, stores, dry_run=dry_run)
+
+
+@task(name="receive stock", task_run_name="receive-{scope.label}", **_RETRIES)
+def receive_stock(settings: Settings, scope: ReceiptScope, dry_run: bool) -> ReceiptReport:
+    """Book a file of stock received; the same one counts once."""
+    from tasks.use_cases import receiving
+
+    file = settings.folder / scope.file
+    return receiving.receive_stock(settings, file, reference=scope.reference, dry_run=dry_run)
 
 
 @task(name="reconcile", **_RETRIES)

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, insert, text, update
+from sqlalchemy import Connection, create_engine, delete, event, func, insert, select, text, update
 from sqlalchemy.pool import NullPool
 
 from data_contracts.amounts import from_decimal
@@ -23,13 +23,19 @@ from tasks.rms.dialects import create_rowversions
 RMS_VARIABLE = "TILLBRIDGE_TEST_RMS_URL"
 
 NOON = datetime(2026, 11, 23, 12, 0)  # noqa: DTZ001 - RMS keeps local times
+IN_FEBRUARY = datetime(2027, 2, 21)  # noqa: DTZ001
+
+WORK_ORDER, QUOTE, BACKORDER, LAYAWAY = 2, 3, 4, 5
 
 Line = tuple[int, float, str]
 """item id, quantity, price"""
 
 
 class Till:
-    """Rings tickets into an RMS database. Amounts are text (`"12.50"`), quantities floats as in RMS."""
+    """Rings tickets and takes orders into an RMS database.
+
+    Amounts are text (`"12.50"`), quantities floats as in RMS.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -156,6 +162,186 @@ class Till:
                 .where(tables.transaction.c.TransactionNumber == number)
                 .values(**values)
             )
+
+    # -- orders: each method is one commit unless it takes a connection --------------------------------
+    def order_header(
+        self,
+        connection: Connection,
+        number: int,
+        *,
+        order_type: int = LAYAWAY,
+        store_id: int = 1,
+        time: datetime = NOON,
+        expires: datetime = IN_FEBRUARY,
+        **values: Any,
+    ) -> None:
+        connection.execute(
+            insert(tables.order).values(
+                ID=number,
+                StoreID=store_id,
+                Type=order_type,
+                Time=time,
+                ExpirationOrDueDate=expires,
+                **values,
+            )
+        )
+
+    def order_lines(
+        self, connection: Connection, number: int, lines: Sequence[Line], *, store_id: int = 1, **values: Any
+    ) -> None:
+        """Lines with a quantity on order each."""
+        for item_id, quantity, price in lines:
+            connection.execute(
+                insert(tables.order_entry).values(
+                    OrderID=number,
+                    StoreID=store_id,
+                    ItemID=item_id,
+                    QuantityOnOrder=quantity,
+                    Price=from_decimal(price),
+                    **values,
+                )
+            )
+
+    def deposit(
+        self,
+        connection: Connection,
+        number: int,
+        amount: str,
+        *,
+        ticket: int = 0,
+        store_id: int = 1,
+        time: datetime = NOON,
+        **values: Any,
+    ) -> None:
+        """A change of an order's deposit: with a tender unless a ticket used it."""
+        connection.execute(
+            insert(tables.order_history).values(
+                OrderID=number,
+                StoreID=store_id,
+                BatchNumber=7,
+                TransactionNumber=ticket,
+                Date=time,
+                DeltaDeposit=from_decimal(amount),
+                **values,
+            )
+        )
+        if not ticket:
+            history_id = connection.scalar(select(func.max(tables.order_history.c.ID)))
+            self.tender(connection, 0, amount, store_id=store_id, OrderHistoryID=history_id)
+        connection.execute(
+            update(tables.order)
+            .where(tables.order.c["ID"] == number)
+            .values(Deposit=tables.order.c.Deposit + from_decimal(amount))
+        )
+
+    def place_order(
+        self,
+        number: int,
+        lines: Sequence[Line] = ((1, 1.0, "10.00"),),
+        *,
+        deposit: str | None = None,
+        store_id: int = 1,
+        **values: Any,
+    ) -> None:
+        """A layaway unless `order_type` says otherwise."""
+        total = sum(round(q * 10_000) * from_decimal(p) for _, q, p in lines) // 10_000
+        with self.writing() as connection:
+            self.order_header(connection, number, store_id=store_id, **{"Total": total, **values})
+            self.order_lines(connection, number, lines, store_id=store_id)
+            if deposit is not None:
+                self.deposit(connection, number, deposit, store_id=store_id)
+
+    def pay_deposit(self, number: int, amount: str, *, time: datetime = NOON) -> None:
+        """One more deposit; a refund where negative."""
+        with self.writing() as connection:
+            self.deposit(connection, number, amount, time=time)
+
+    def change_order(self, number: int, **values: Any) -> None:
+        with self.writing() as connection:
+            connection.execute(update(tables.order).where(tables.order.c["ID"] == number).values(**values))
+
+    def entries(self, number: int) -> list[int]:
+        """OrderEntry.IDs of an order."""
+        entry = tables.order_entry.c
+        with self.engine.connect() as connection:
+            return sorted(connection.scalars(select(entry.ID).where(entry.OrderID == number)))
+
+    def change_line(self, entry_id: int, **values: Any) -> None:
+        with self.writing() as connection:
+            entry = tables.order_entry
+            connection.execute(update(entry).where(entry.c["ID"] == entry_id).values(**values))
+
+    def delete_line(self, entry_id: int, *, logged: bool = True) -> None:
+        with self.writing() as connection:
+            connection.execute(delete(tables.order_entry).where(tables.order_entry.c["ID"] == entry_id))
+            if logged:
+                self._log_deletion(connection, "OrderEntry", entry_id)
+
+    def delete_order(self, number: int, *, logged: bool = True) -> None:
+        """The order with all its rows."""
+        with self.writing() as connection:
+            for table, key in (
+                (tables.order_entry, "OrderID"),
+                (tables.order_history, "OrderID"),
+                (tables.order, "ID"),
+            ):
+                connection.execute(delete(table).where(table.c[key] == number))
+            if logged:
+                self._log_deletion(connection, "Order", number)
+
+    def _log_deletion(self, connection: Connection, table: str, record_id: int) -> None:
+        connection.execute(
+            insert(tables.record_deleted_log).values(
+                StoreID=1, TableName=table, IDFieldName="ID", RecordID=record_id
+            )
+        )
+
+    def pick_up(
+        self,
+        number: int,
+        ticket: int,
+        quantity: float | None = None,
+        *,
+        used: str | None = None,
+        recall_type: int = 4,
+        time: datetime = NOON,
+    ) -> None:
+        """Hand over so much of each line (None: all that is left, which closes the order)."""
+        entry = tables.order_entry
+        with self.writing() as connection:
+            query = select(entry.c.ID, entry.c.ItemID, entry.c.QuantityOnOrder, entry.c.Price)
+            found = connection.execute(query.where(entry.c.OrderID == number).order_by(entry.c.ID)).all()
+            taken = [
+                (entry_id, item_id, left if quantity is None else min(quantity, left), price)
+                for entry_id, item_id, left, price in found
+            ]
+            money = sum(round(q * 10_000) * price for *_, q, price in taken) // 10_000
+            lines = [(item_id, q, f"{price / 10_000:.4f}") for _, item_id, q, price in taken if q]
+            total = f"{money / 10_000:.4f}"
+            self.header(connection, ticket, total, time=time, RecallType=recall_type, RecallID=number)
+            self.lines(connection, ticket, lines)
+            self.tender(connection, ticket, total)
+            for entry_id, _, q, _ in taken:
+                connection.execute(
+                    update(entry)
+                    .where(entry.c["ID"] == entry_id)
+                    .values(QuantityOnOrder=entry.c.QuantityOnOrder - q, QuantityRTD=entry.c.QuantityRTD + q)
+                )
+            if used is not None:
+                self.deposit(connection, number, f"-{used}", ticket=ticket, time=time)
+            if quantity is None:
+                connection.execute(
+                    update(tables.order).where(tables.order.c["ID"] == number).values(Closed=True)
+                )
+
+    def cancel_order(self, number: int, *, refund: str | None = None) -> None:
+        """Close an order and give up what is still on it."""
+        with self.writing() as connection:
+            entry = tables.order_entry
+            connection.execute(update(entry).where(entry.c.OrderID == number).values(QuantityOnOrder=0.0))
+            if refund is not None:
+                self.deposit(connection, number, f"-{refund}")
+            connection.execute(update(tables.order).where(tables.order.c["ID"] == number).values(Closed=True))
 
 
 @contextmanager

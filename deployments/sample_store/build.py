@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zlib import crc32
 
 from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
+from data_contracts.documents import sku_key
 from deployments.sample_store import marker
 from deployments.sample_store.catalog import STANDARD, VOUCHER, SampleItem, collect_items
 from deployments.sample_store.plan import plan_tickets
@@ -58,15 +59,17 @@ def build_store(
     registers: int = 2,
     tax_system: int = VAT,
     tax_basis_points: int = UK_VAT,
+    orders: bool = True,
 ) -> BuildReport:
     """Make the database of one store, without a single ticket yet.
 
     `invoices` are this store's share, `all_invoices` those whose goods the store carries (default: its
-    own). `tax_system` 1 has the tax in the prices, 0 adds it on top. Raises `ConfigurationError` for a
+    own). `tax_system` 1 has the tax in the prices, 0 adds it on top. Without `orders` the script rings
+    tickets only: no layaways, backorders, work orders and quotes. Raises `ConfigurationError` for a
     database that is neither empty nor marked as ours, `StoreUnavailable` if nothing answers.
     """
     goods = collect_items(all_invoices if all_invoices is not None else invoices)
-    entries = plan_tickets(invoices, seed=f"{seed}/{store_id}", registers=registers)
+    entries = plan_tickets(invoices, seed=f"{seed}/{store_id}", registers=registers, orders=orders)
     opened = _opening_day(invoices)
     mark = marker.Mark(store_id, seed, registers, tax_system, tax_basis_points)
     engine = marker.sample_engine(url)
@@ -87,12 +90,16 @@ def build_store(
                             "of": entry.of,
                             "invoice": entry.invoice,
                             "lines": marker.pack_lines(entry.lines),
+                            "share": entry.share,
                         }
                         for entry in entries
                     ],
                 )
             _fill_shop(connection, mark, opened)
-            aliases = _fill_items(connection, goods, mark, opened)
+            missing = {
+                sku_key(line.code) for entry in entries if entry.kind == "backorder" for line in entry.lines
+            }
+            aliases = _fill_items(connection, goods, mark, opened, missing)
     finally:
         engine.dispose()
     log.info("built sample store %s: %s items, %s entries to ring", store_id, len(goods), len(entries))
@@ -197,11 +204,21 @@ def _fill_shop(connection: Connection, mark: marker.Mark, opened: datetime) -> N
 
 
 def _fill_items(
-    connection: Connection, goods: Sequence[SampleItem], mark: marker.Mark, opened: datetime
+    connection: Connection,
+    goods: Sequence[SampleItem],
+    mark: marker.Mark,
+    opened: datetime,
+    missing: Collection[str],
 ) -> int:
-    """All items with a seeded opening stock, and their barcodes as aliases; returns the aliases."""
+    """All items with a seeded opening stock, and their barcodes as aliases; returns the aliases.
+
+    `missing` are the keys of SKUs that are not in stock: a backorder will wait for them.
+    """
     draw = random.Random(f"{mark.seed}/{mark.store_id}/stock")  # noqa: S311 - reproducible on purpose
-    stock = [draw.randint(0, 400) if item.item_type == STANDARD else 0 for item in goods]
+    drawn = [draw.randint(0, 400) if item.item_type == STANDARD else 0 for item in goods]
+    stock = [
+        0 if sku_key(item.sku) in missing else quantity for item, quantity in zip(goods, drawn, strict=True)
+    ]
     if not goods:
         return 0
     connection.execute(

@@ -58,11 +58,8 @@ def write_tickets(
     Each repetition lies whole weeks after the one before; with `before` the last of them ends before the
     script begins. `items` are keyed by `sku_key`. Returns the numbers.
     """
-    invoices = marker.script.c.kind.in_(["invoice", "late"])
-    rows = connection.execute(select(marker.script).where(invoices).order_by(marker.script.c.position))
-    templates = [marker.unpack_entry(row) for row in rows]
-    span = max(entry.time for entry in templates) - min(entry.time for entry in templates)
-    lap = timedelta(weeks=span.days // 7 + 1)
+    templates = _templates(connection)
+    lap = _lap(templates)
     laps = -(-tickets // len(templates)) if before and tickets is not None else 0
     writer = _BulkWriter(connection, shop, random.Random(f"{seed}/bulk"))  # noqa: S311 - reproducible
     for entry, time in _laps(templates, lap, first=-laps):
@@ -79,6 +76,25 @@ def write_tickets(
             break
     writer.finish()
     return writer.numbers
+
+
+def history_begins(connection: Connection, tickets: int) -> datetime:
+    """When the first of so many tickets before the script is rung."""
+    templates = _templates(connection)
+    return min(entry.time for entry in templates) - -(-tickets // len(templates)) * _lap(templates)
+
+
+def _templates(connection: Connection) -> list[Entry]:
+    """The script's invoices."""
+    invoices = marker.script.c.kind.in_(["invoice", "late"])
+    rows = connection.execute(select(marker.script).where(invoices).order_by(marker.script.c.position))
+    return [marker.unpack_entry(row) for row in rows]
+
+
+def _lap(templates: Sequence[Entry]) -> timedelta:
+    """Whole weeks that the script's invoices fit in."""
+    times = [entry.time for entry in templates]
+    return timedelta(weeks=(max(times) - min(times)).days // 7 + 1)
 
 
 def _laps(templates: Sequence[Entry], lap: timedelta, first: int) -> Iterator[tuple[Entry, datetime]]:
@@ -127,7 +143,7 @@ class _BulkWriter:
             units = 0 if line.item.item_type in WITHOUT_STOCK else line.quantity
             sold, _ = self._sold.get(line.item.id, (0, time))
             self._sold[line.item.id] = (sold + units, time)
-        for row in ring.tender_rows(self._shop, ticket, batch, number):
+        for row in ring.tender_rows(self._shop, ticket.tenders, batch, number):
             self._row(rms.tender_entry, self._identity(rms.tender_entry), row)
         self.numbers.append(number)
         self.lines_written += len(lines)

@@ -57,6 +57,7 @@ script = Table(
     Column("of", Integer, nullable=True),
     Column("invoice", String(20), nullable=False),
     Column("lines", Text, nullable=False),
+    Column("share", Integer, nullable=False),
     Column("rung_as", Integer, nullable=True),
 )
 
@@ -140,7 +141,7 @@ def pack_lines(lines: Sequence[InvoiceLine]) -> str:
 
 def unpack_entry(row: Row[Any]) -> Entry:
     """The entry of a row of the script."""
-    position, day, time, register, kind, of, invoice, lines, _ = row
+    position, day, time, register, kind, of, invoice, lines, share, _ = row
     return Entry(
         position,
         day,
@@ -150,4 +151,5 @@ def unpack_entry(row: Row[Any]) -> Entry:
         of,
         invoice,
         tuple(InvoiceLine(*line) for line in json.loads(lines)),
+        share,
     )

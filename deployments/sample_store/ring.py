@@ -6,7 +6,7 @@ All amounts are integers of ten-thousandths. The caller owns the transaction: on
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from tasks.rms import tables as rms
 
 faults.declare("sample.ticket_written", "sample.ticket_committed")
 
-FRESH, RECALLED_RETURN, VOID = 0, 1, 3
+FRESH, RECALLED_RETURN, VOID, RECALLED_ORDER = 0, 1, 3, 4
 """[Transaction].RecallType."""
 
 VAT = 1
@@ -62,6 +62,11 @@ class StockItem:
     cost: int
     taxable: bool
 
+    @property
+    def key(self) -> str:
+        """The form in which its SKU is compared."""
+        return sku_key(self.sku)
+
 
 @dataclass(frozen=True)
 class TicketLine:
@@ -80,7 +85,7 @@ class TicketLine:
 
 @dataclass(frozen=True)
 class Ticket:
-    """A ticket to ring; `tenders` are code and amount and add up to `total(shop, lines)`."""
+    """A ticket to ring; `tenders` are code and amount and add up to `total(shop, lines)` less `deposit`."""
 
     time: datetime
     register_id: int
@@ -88,6 +93,8 @@ class Ticket:
     tenders: tuple[tuple[str, int], ...]
     recall_type: int = FRESH
     recall_id: int = 0
+    deposit: int = 0
+    """What the deposit of a recalled order pays of it; negative on the void of such a ticket."""
 
 
 def rounded(numerator: int, denominator: int) -> int:
@@ -148,6 +155,11 @@ def read_items(connection: Connection) -> dict[str, StockItem]:
     return {sku_key(row[1]): StockItem(*row) for row in rows}
 
 
+def share_of(amount: int, part: int, whole: int) -> int:
+    """`part` of `whole` of an amount, to the cent; nothing of nothing."""
+    return rounded(amount * part, whole * CENT) * CENT if whole else 0
+
+
 def choose_tenders(rng: random.Random, due: int) -> tuple[tuple[str, int], ...]:
     """How a total is paid: mostly card or cash, now and then in two parts; nothing if it is nothing."""
     if due == 0:
@@ -165,7 +177,7 @@ def ring_ticket(connection: Connection, shop: Shop, ticket: Ticket, *, number: i
     `ConfigurationError` if the tenders do not add up to the total: RMS would not have let it through.
     """
     due = total(shop, ticket.lines)
-    if sum(amount for _, amount in ticket.tenders) != due:
+    if sum(amount for _, amount in ticket.tenders) + ticket.deposit != due:
         raise ConfigurationError("The tenders of a sample ticket do not add up to its total.", total=due)
     batch = open_batch(connection, shop, ticket.register_id, ticket.time)
     header = header_row(shop, ticket, batch, due)
@@ -177,10 +189,10 @@ def ring_ticket(connection: Connection, shop: Shop, ticket: Ticket, *, number: i
         entry_id = insert_row(connection, rms.transaction_entry, line_row(shop, ticket, line, number))
         taxes.append(tax_row(shop, line, number, entry_id))
     connection.execute(insert(rms.tax_entry), taxes)
-    if tenders := tender_rows(shop, ticket, batch, number):
+    if tenders := tender_rows(shop, ticket.tenders, batch, number):
         connection.execute(insert(rms.tender_entry), tenders)
     _move_stock(connection, ticket)
-    _add_to_batch(connection, ticket, batch, due)
+    add_to_batch(connection, batch, batch_totals(ticket, due), ticket.time, customers=1)
     faults.point("sample.ticket_written")
     return number
 
@@ -253,7 +265,7 @@ def opening_of(at: datetime) -> datetime:
 
 
 def _close_batches(connection: Connection, register_id: int, until: datetime) -> None:
-    """Close what is open on the register and older, five minutes after its last ticket."""
+    """Close what is open on the register and older, five minutes after its last ticket or deposit."""
     open_ones = connection.execute(
         select(rms.batch.c.BatchNumber, rms.batch.c.OpeningTime).where(
             rms.batch.c.RegisterID == register_id,
@@ -262,10 +274,12 @@ def _close_batches(connection: Connection, register_id: int, until: datetime) ->
         )
     ).all()
     for number, opened in open_ones:
-        last = connection.execute(
-            select(func.max(rms.transaction.c.Time)).where(rms.transaction.c.BatchNumber == number)
-        ).scalar()
-        closing = (last or opened) + timedelta(minutes=5)
+        written = (
+            select(func.max(rms.transaction.c.Time)).where(rms.transaction.c.BatchNumber == number),
+            select(func.max(rms.order_history.c.Date)).where(rms.order_history.c.BatchNumber == number),
+        )
+        times = [time for query in written if (time := connection.execute(query).scalar()) is not None]
+        closing = max(times, default=opened) + timedelta(minutes=5)
         connection.execute(
             update(rms.batch)
             .where(rms.batch.c.BatchNumber == number)
@@ -300,10 +314,15 @@ def line_row(shop: Shop, ticket: Ticket, line: TicketLine, number: int) -> dict[
         "Cost": line.item.cost,
         "SalesTax": line.tax,
         "Quantity": line.quantity / SCALE,
-        "PriceSource": REGULAR_PRICE if line.price == line.item.price else PRICE_BY_CASHIER,
+        "PriceSource": price_source(line),
         "Taxable": line.item.taxable,
         "TransactionTime": ticket.time,
     }
+
+
+def price_source(line: TicketLine) -> int:
+    """Where the price of a line comes from."""
+    return REGULAR_PRICE if line.price == line.item.price else PRICE_BY_CASHIER
 
 
 def tax_row(shop: Shop, line: TicketLine, number: int, entry_id: int) -> dict[str, int]:
@@ -318,19 +337,22 @@ def tax_row(shop: Shop, line: TicketLine, number: int, entry_id: int) -> dict[st
     }
 
 
-def tender_rows(shop: Shop, ticket: Ticket, batch: int, number: int) -> list[dict[str, object]]:
-    """The TenderEntry rows of a ticket; one that comes to nothing has none."""
+def tender_rows(
+    shop: Shop, tenders: Iterable[tuple[str, int]], batch: int, number: int, history: int = 0
+) -> list[dict[str, object]]:
+    """The TenderEntry rows of a ticket, or (number 0) of an entry in an order's history."""
     return [
         {
             "StoreID": shop.store_id,
             "BatchNumber": batch,
             "TransactionNumber": number,
+            "OrderHistoryID": history,
             "TenderID": shop.tenders[code][0],
             "Description": shop.tenders[code][1],
             "Amount": amount,
             "AmountForeign": amount,
         }
-        for code, amount in ticket.tenders
+        for code, amount in tenders
     ]
 
 
@@ -370,18 +392,21 @@ def batch_totals(ticket: Ticket, due: int) -> dict[str, int]:
         "SalesPlusTax": due,
         "TotalTendered": tendered,
         "ClosingTotal": tendered,
+        "CustomerDepositRedeemed": ticket.deposit,
         "CostOfGoods": sum(extend(line.quantity, line.item.cost) for line in ticket.lines),
     }
 
 
-def _add_to_batch(connection: Connection, ticket: Ticket, batch: int, due: int) -> None:
-    totals = batch_totals(ticket, due)
+def add_to_batch(
+    connection: Connection, batch: int, totals: Mapping[str, int], at: datetime, *, customers: int
+) -> None:
+    """Add to the totals of a Z batch, by the names of its columns."""
     connection.execute(
         update(rms.batch)
         .where(rms.batch.c.BatchNumber == batch)
         .values(
-            CustomerCount=rms.batch.c.CustomerCount + 1,
-            LastUpdated=ticket.time,
+            CustomerCount=rms.batch.c.CustomerCount + customers,
+            LastUpdated=at,
             **{name: rms.batch.c[name] + amount for name, amount in totals.items()},
         )
     )
@@ -417,6 +442,14 @@ def read_ticket(connection: Connection, number: int) -> tuple[list[TicketLine], 
         )
     ]
     return lines, tenders
+
+
+def read_recall(connection: Connection, number: int) -> tuple[int, int]:
+    """RecallType and RecallID of a ticket that is there."""
+    t = rms.transaction.c
+    query = select(t.RecallType, t.RecallID).where(t.TransactionNumber == number)
+    recall_type, recall_id = connection.execute(query).one()
+    return int(recall_type), int(recall_id)
 
 
 def mirrored(

@@ -1,6 +1,6 @@
-"""A sample store one can ring in: its script day by day, or single tickets by hand.
+"""A sample store one can ring in: its script day by day, or single tickets and orders by hand.
 
-Every ticket is one transaction, as at a till. Only for databases with our mark.
+Every ticket and every event of an order is one transaction, as at a till. Only for databases with our mark.
 """
 
 from __future__ import annotations
@@ -13,29 +13,50 @@ from datetime import date, datetime, timedelta
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, false, func, insert, select, update
 
 from data_contracts.amounts import SCALE
 from data_contracts.documents import sku_key
 from data_contracts.errors import ConfigurationError
-from deployments.sample_store import bulk, marker, ring
+from deployments.sample_store import bulk, marker, orders, ring, scripted
 from deployments.sample_store.build import item_row
 from deployments.sample_store.catalog import STANDARD, SampleItem
-from deployments.sample_store.plan import Entry
-from deployments.sample_store.tickets import InvoiceLine
+from deployments.sample_store.orders import FAR_AHEAD, OrderDesk, OrderKind, SampleOrder
+from deployments.sample_store.plan import Entry, draw_lines, goods_of
+from deployments.sample_store.stock import Receipt, read_receipts, receive_goods
+from deployments.sample_store.tickets import Invoice, InvoiceLine
 from tasks import faults
 from tasks.rms import tables as rms
 
 GAP = "gap"
 
+TRIES = 50
+"""Invoices looked at for goods that an order could be for."""
+
+TICKET_KINDS = frozenset({"sale", "return", "exchange", "void", "pickup"})
+
+Lines = Iterable[tuple[str, int]]
+"""SKUs and whole units."""
+
 
 class Rung(NamedTuple):
-    """What was rung: the RMS number and what it means: sale, return, exchange, void, or gap (burned)."""
+    """What was rung: its RMS number and what it means.
+
+    A ticket is a sale, return, exchange, void or pickup (of a layaway or backorder; the pick-up of a work
+    order or quote is a sale), its number the TransactionNumber; a gap is such a number, burned.
+    Otherwise: layaway, backorder, work_order, quote (opened), deposit, changed, cancelled, expired or
+    deleted with the number of the order; received with the number of a purchase order.
+    """
 
     number: int
     kind: str
     late: bool = False
     """Whether it filled a number of long ago."""
+
+    @property
+    def is_ticket(self) -> bool:
+        """Whether it left a row in [Transaction]."""
+        return self.kind in TICKET_KINDS
 
 
 @dataclass
@@ -91,12 +112,20 @@ class SampleStore:
         """Ring the next `count` entries of the script."""
         return self._ring_entries(count=count)
 
-    def write_history(self, tickets: int) -> list[int]:
+    def write_history(self, tickets: int, open_orders: int = 0) -> list[int]:
         """Write tickets of the weeks before the script in bulk, and return their numbers.
 
-        They are what a store already holds when tillbridge is set up. `ConfigurationError` if the store
-        has tickets or nothing in its script.
+        They are what a store already holds when tillbridge is set up. With `open_orders` so many layaways
+        are open besides, each with a deposit and the second of them partly picked up, and one more is
+        picked up and closed; the tickets of these are among `tickets`. `ConfigurationError` if the store
+        has tickets or nothing in its script, or if there are too few tickets for the orders.
         """
+        picked_up = min(open_orders, 2)
+        if picked_up and tickets <= picked_up:
+            raise ConfigurationError(
+                f"A history of {tickets} tickets has no room for its pick-ups.",
+                next_step=f"write at least {picked_up + 1} tickets",
+            )
         with self.engine.begin() as connection:
             if connection.execute(select(func.count()).select_from(rms.transaction)).scalar_one():
                 raise ConfigurationError(
@@ -105,9 +134,12 @@ class SampleStore:
                 )
             self._require_script(connection)
             items = ring.read_items(connection)
-            return bulk.write_tickets(
-                connection, self.shop, items, seed=self.mark.seed, tickets=tickets, before=True
+            if open_orders:
+                self._open_history(connection, open_orders, bulk.history_begins(connection, tickets))
+            numbers = bulk.write_tickets(
+                connection, self.shop, items, seed=self.mark.seed, tickets=tickets - picked_up, before=True
             )
+            return [*range(1, picked_up + 1), *numbers]
 
     # -- single tickets -----------------------------------------------------------------------------
     def ring_sale(
@@ -126,7 +158,10 @@ class SampleStore:
             )
 
     def ring_void(self, number: int, *, at: datetime | None = None) -> Rung:
-        """Void a ticket: all its lines and tenders with the other sign, RecallID its number."""
+        """Void a ticket: all its lines and tenders with the other sign, RecallID its number.
+
+        What a pick-up took goes back on its order, which is open again, with the deposit that was used.
+        """
         with self._ticket() as connection:
             at = at or self._clock(connection)
             return self._void(connection, number, register=1, at=at)
@@ -177,15 +212,156 @@ class SampleStore:
     def ring_template(self, rng: random.Random, at: datetime) -> Rung:
         """Ring the lines of a real invoice, drawn from the script, as of `at`."""
         with self._ticket() as connection:
-            self._require_script(connection)
-            positions = connection.execute(
-                select(marker.script.c.position)
-                .where(marker.script.c.kind == "invoice")
-                .order_by(marker.script.c.position)
-            ).scalars()
-            entry = self._entry(connection, rng.choice(list(positions)))
+            entry = self._template(connection, rng)
             entry = replace(entry, time=at, register=rng.randint(1, self.mark.registers))
             return self._ring_invoice(connection, entry, rng)
+
+    # -- orders -------------------------------------------------------------------------------------
+    def open_layaway(
+        self,
+        lines: Lines | random.Random,
+        *,
+        deposit: int = 0,
+        at: datetime | None = None,
+        tender: str = "CASH",
+        expires_on: date = FAR_AHEAD,
+    ) -> int:
+        """Set goods aside for a customer who pays `deposit` (ten-thousandths) down; the order's number.
+
+        `lines` are as in `ring_sale`; a random generator draws some from a real invoice of the script.
+        """
+        return self._open(orders.LAYAWAY, lines, deposit, at, tender, expires_on)
+
+    def open_backorder(
+        self,
+        lines: Lines | random.Random,
+        *,
+        deposit: int = 0,
+        at: datetime | None = None,
+        tender: str = "CASH",
+        expires_on: date = FAR_AHEAD,
+    ) -> int:
+        """Order goods for a customer: as `open_layaway`, but RMS sets nothing aside."""
+        return self._open(orders.BACKORDER, lines, deposit, at, tender, expires_on)
+
+    def open_work_order(
+        self,
+        lines: Lines | random.Random,
+        *,
+        deposit: int = 0,
+        at: datetime | None = None,
+        tender: str = "CASH",
+    ) -> int:
+        """Open a work order; its goods are set aside. It never leaves the store."""
+        return self._open(orders.WORK_ORDER, lines, deposit, at, tender, FAR_AHEAD)
+
+    def open_quote(self, lines: Lines | random.Random, *, at: datetime | None = None) -> int:
+        """Write a quote: nothing is paid, nothing set aside. It never leaves the store."""
+        return self._open(orders.QUOTE, lines, 0, at, "CASH", FAR_AHEAD)
+
+    def pay_deposit(
+        self, order: int, amount: int, *, at: datetime | None = None, tender: str = "CASH"
+    ) -> Rung:
+        """Take an instalment of `amount` ten-thousandths."""
+        with self._ticket() as connection:
+            self._desk(connection, at).pay(order, ((tender, amount),))
+            return Rung(order, scripted.DEPOSIT)
+
+    def change_order(self, order: int, lines: Lines, *, at: datetime | None = None) -> Rung:
+        """Change what is on order: so many units of the first line of a SKU; a SKU it lacks is a new line."""
+        with self._ticket() as connection:
+            desk = self._desk(connection, at)
+            for sku, units in lines:
+                item = self._item(connection, sku)
+                known = orders.read_open_order(connection, order).lines
+                entry = next((line.entry for line in known if line.item.key == item.key), None)
+                if entry is None:
+                    desk.add_lines(order, [ring.ticket_line(self.shop, item, units * SCALE)])
+                else:
+                    desk.change_line(order, entry, units * SCALE)
+            return Rung(order, scripted.CHANGED)
+
+    def add_line(self, order: int, sku: str, units: int, *, at: datetime | None = None) -> Rung:
+        """Put one more line on an order, also of a SKU that it already has."""
+        with self._ticket() as connection:
+            line = ring.ticket_line(self.shop, self._item(connection, sku), units * SCALE)
+            self._desk(connection, at).add_lines(order, [line])
+            return Rung(order, scripted.CHANGED)
+
+    def remove_line(self, order: int, entry: int, *, logged: bool = True, at: datetime | None = None) -> Rung:
+        """Delete the line with that OrderEntry.ID (see `read_order`), with or without RecordDeletedLog."""
+        with self._ticket() as connection:
+            self._desk(connection, at).remove_line(order, entry, logged=logged)
+            return Rung(order, scripted.CHANGED)
+
+    def pick_up(
+        self,
+        order: int,
+        parts: Lines | None = None,
+        *,
+        at: datetime | None = None,
+        tender: str = "CASH",
+    ) -> Rung:
+        """Hand over `(sku, whole units)` of an order, or all that is left; the Rung is the ticket's.
+
+        A share of the deposit pays for parts; the last ones use it up, and what is over is given back.
+        """
+        with self._ticket() as connection:
+            chosen = None
+            if parts is not None:
+                found = orders.read_open_order(connection, order)
+                chosen = orders.parts_of(found, [(sku_key(sku), units * SCALE) for sku, units in parts])
+            desk = self._desk(connection, at)
+            number, kind = desk.pick_up(order, chosen, lambda due: ((tender, due),) if due else ())
+            return Rung(number, scripted.kind_of_pick_up(kind))
+
+    def cancel_order(
+        self, order: int, *, keep: int = 0, at: datetime | None = None, tender: str = "CASH"
+    ) -> Rung:
+        """Give up an order, or what is left of it; the deposit goes back but for `keep` ten-thousandths."""
+        with self._ticket() as connection:
+            self._desk(connection, at).cancel(order, keep, tender)
+            return Rung(order, scripted.CANCELLED)
+
+    def expire(self, order: int, *, at: datetime | None = None) -> Rung:
+        """Move an order's date to the day before; RMS does nothing else when one passes."""
+        with self._ticket() as connection:
+            self._desk(connection, at).expire(order)
+            return Rung(order, scripted.EXPIRED)
+
+    def delete_order(self, order: int, *, logged: bool = True, at: datetime | None = None) -> Rung:
+        """Delete an order and its lines from RMS, with or without RecordDeletedLog; its history stays."""
+        with self._ticket() as connection:
+            self._desk(connection, at).delete(order, logged=logged)
+            return Rung(order, scripted.DELETED)
+
+    def receive(self, sku: str, units: int, *, at: datetime | None = None) -> Rung:
+        """Book whole units of an item that a supplier delivers; orders that wait are left as they are."""
+        if units <= 0:
+            raise ConfigurationError("A delivery of the sample store brings units above 0.", units=units)
+        with self._ticket() as connection:
+            desk = self._desk(connection, at)
+            batch = ring.open_batch(connection, self.shop, desk.register, desk.at)
+            goods = [(self._item(connection, sku), units * SCALE)]
+            number = receive_goods(connection, self.shop, goods, batch=batch, at=desk.at)
+            return Rung(number, scripted.RECEIVED)
+
+    def receipts(self, after: int = 0) -> list[Receipt]:
+        """What came in with purchase orders above `after`: what the hub is to receive as well."""
+        with self.engine.connect() as connection:
+            return read_receipts(connection, after)
+
+    def read_order(self, order: int) -> SampleOrder:
+        """An order as RMS has it, with the ids of its lines."""
+        with self.engine.connect() as connection:
+            return orders.read_order(connection, order)
+
+    def open_orders(self) -> list[SampleOrder]:
+        """Every order of any kind that is open, by number."""
+        head = rms.order.c
+        with self.engine.connect() as connection:
+            query = select(head["ID"]).where(head.Closed == false()).order_by(head["ID"])
+            return [orders.read_order(connection, number) for number in connection.scalars(query).all()]
 
     # -- how ----------------------------------------------------------------------------------------
     def _ring_entries(self, *, until: date | None = None, count: int | None = None) -> list[Rung]:
@@ -226,7 +402,17 @@ class SampleStore:
         if entry.kind == "late":
             number = self._rung_as(connection, entry.of)
             return self._ring_invoice(connection, entry, rng, number=number)
+        if entry.kind in scripted.OPENINGS or entry.kind in scripted.EVENTS:
+            return self._ring_order(connection, entry, rng)
         return self._ring_invoice(connection, entry, rng)
+
+    def _ring_order(self, connection: Connection, entry: Entry, rng: random.Random) -> Rung:
+        desk = OrderDesk(connection, self.shop, entry.register, entry.time)
+        lines = [self._line(connection, line) for line in entry.lines]
+        if entry.kind in scripted.OPENINGS:
+            return Rung(*scripted.open_scripted(desk, entry, lines, rng))
+        number = self._rung_as(connection, entry.of)
+        return Rung(*scripted.ring_event(desk, entry, number, lines, rng))
 
     def _ring_invoice(
         self, connection: Connection, entry: Entry, rng: random.Random, *, number: int | None = None
@@ -240,8 +426,15 @@ class SampleStore:
     def _void(self, connection: Connection, number: int, *, register: int, at: datetime) -> Rung:
         lines, tenders = self._read(connection, number)
         back, paid_back = ring.mirrored(lines, tenders)
-        ticket = ring.Ticket(at, register, back, paid_back, ring.VOID, number)
-        return Rung(ring.ring_ticket(connection, self.shop, ticket), "void")
+        recall_type, order = ring.read_recall(connection, number)
+        recalled = recall_type == ring.RECALLED_ORDER
+        # What the tenders of a pick-up lack was paid from its order's deposit.
+        used = ring.total(self.shop, lines) - sum(amount for _, amount in tenders) if recalled else 0
+        ticket = ring.Ticket(at, register, back, paid_back, ring.VOID, number, deposit=-used)
+        void = ring.ring_ticket(connection, self.shop, ticket)
+        if recalled:
+            OrderDesk(connection, self.shop, register, at).put_back(order, lines, used, void=void)
+        return Rung(void, "void")
 
     def _recall(
         self, connection: Connection, number: int, *, register: int, at: datetime, part: bool
@@ -264,6 +457,63 @@ class SampleStore:
         paid_back = ((tenders[0][0] if tenders else "CASH", due),) if due else ()
         ticket = ring.Ticket(at, register, tuple(returned), paid_back, ring.RECALLED_RETURN, number)
         return Rung(ring.ring_ticket(connection, self.shop, ticket), "return")
+
+    def _open(
+        self,
+        kind: OrderKind,
+        lines: Lines | random.Random,
+        deposit: int,
+        at: datetime | None,
+        tender: str,
+        expires_on: date,
+    ) -> int:
+        with self._ticket() as connection:
+            if isinstance(lines, random.Random):
+                drawn = [self._line(connection, line) for line in self._draw_lines(connection, lines)]
+            else:
+                goods = [(self._item(connection, sku), units * SCALE) for sku, units in lines]
+                drawn = [ring.ticket_line(self.shop, item, units) for item, units in goods]
+            tenders = ((tender, deposit),) if deposit else ()
+            return self._desk(connection, at).open(kind, drawn, tenders, expires_on)
+
+    def _open_history(self, connection: Connection, count: int, begins: datetime) -> None:
+        """Layaways of the week before the history: one picked up, then `count` open ones."""
+        rng = random.Random(f"{self.mark.seed}/history")  # noqa: S311 - reproducible on purpose
+        for place in range(count + 1):
+            desk = OrderDesk(connection, self.shop, 1, begins - timedelta(days=7, minutes=-place))
+            lines = [self._line(connection, line) for line in self._draw_lines(connection, rng)]
+            deposit = ring.share_of(ring.total(self.shop, lines), 1, 4)
+            number = desk.open(orders.LAYAWAY, lines, (("CASH", deposit),), FAR_AHEAD)
+            later = replace(desk, at=desk.at + timedelta(days=1))
+            if place == 0:
+                later.pick_up(number, None, lambda due: (("CASH", due),))
+            elif place == 2:
+                first = orders.read_order(connection, number).lines[0]
+                later.pick_up(number, {first.entry: SCALE}, lambda due: (("CASH", due),))
+
+    def _desk(self, connection: Connection, at: datetime | None) -> OrderDesk:
+        return OrderDesk(connection, self.shop, 1, at or self._clock(connection))
+
+    def _template(self, connection: Connection, rng: random.Random) -> Entry:
+        """Some invoice of the script."""
+        self._require_script(connection)
+        positions = connection.execute(
+            select(marker.script.c.position)
+            .where(marker.script.c.kind == "invoice")
+            .order_by(marker.script.c.position)
+        ).scalars()
+        return self._entry(connection, rng.choice(list(positions)))
+
+    def _draw_lines(self, connection: Connection, rng: random.Random) -> list[InvoiceLine]:
+        """Lines for an order from an invoice of the script that sells goods."""
+        for _ in range(TRIES):
+            entry = self._template(connection, rng)
+            if goods := goods_of(Invoice(entry.invoice, entry.time, entry.lines)):
+                return draw_lines(rng, goods)
+        raise ConfigurationError(
+            "The script of the sample store sells no goods that an order could be for.",
+            next_step="build the store with more invoices",
+        )
 
     def _ring_lines(
         self, connection: Connection, lines: Sequence[ring.TicketLine], *, at: datetime, tender: str
@@ -306,10 +556,12 @@ class SampleStore:
         )
 
     def _clock(self, connection: Connection) -> datetime:
-        """A minute after the newest ticket; nine o'clock of the script's first day before any."""
-        newest = connection.execute(select(func.max(rms.transaction.c.Time))).scalar()
-        if newest is not None:
-            return newest + timedelta(minutes=1)  # type: ignore[no-any-return]
+        """A minute after the newest ticket or order; nine o'clock of the script's first day before any."""
+        columns = (rms.transaction.c.Time, rms.order.c.LastUpdated)
+        found = [connection.execute(select(func.max(column))).scalar() for column in columns]
+        times: list[datetime] = [time for time in found if time is not None]
+        if times:
+            return max(times) + timedelta(minutes=1)
         first = connection.execute(select(func.min(marker.script.c.day))).scalar()
         return datetime.fromisoformat(f"{first or '2010-12-01'} 09:00")
 
@@ -322,7 +574,7 @@ class SampleStore:
 
     @contextmanager
     def _ticket(self) -> Iterator[Connection]:
-        """One transaction for one ticket."""
+        """One transaction for one ticket or one event of an order."""
         with self.engine.begin() as connection:
             yield connection
         faults.point("sample.ticket_committed")

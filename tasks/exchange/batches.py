@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -74,6 +74,8 @@ class Draft(BaseModel):
     documents: int = 0
     units: int = 0
     money: int = 0
+    orders: int = 0
+    deposits: int = 0
     bound: int = 0
     range_from: Mark = Mark()
     range_to: Mark = Mark()
@@ -211,6 +213,11 @@ def fetch_manifest(folder: Folder, store: str, stream: str, sequence: int, batch
     return manifest
 
 
+def every_batch(folder: Folder, store: str, stream: str) -> list[tuple[int, str]]:
+    """(sequence, batch id) of every batch that has a manifest, archived or not, ascending."""
+    return sorted(_all_manifests(folder, store, stream))
+
+
 def find_batches(folder: Folder, store: str, stream: str, sequence: int) -> list[tuple[int, str]]:
     """(sequence, batch id) of every batch with that sequence, archived or not: several if it is a fork."""
     return sorted(name for name in _all_manifests(folder, store, stream) if name[0] == sequence)
@@ -239,10 +246,14 @@ def fetch_files(folder: Folder, manifest: Manifest, *, now: datetime | None = No
     return found
 
 
-def fetch_intact_files(folder: Folder, manifest: Manifest) -> dict[str, bytes]:
-    """role -> content of those files of a batch that are there and as they were published."""
+def fetch_intact_files(
+    folder: Folder, manifest: Manifest, roles: Collection[str] | None = None
+) -> dict[str, bytes]:
+    """role -> content of those files of a batch (of some roles) that are there and as they were published."""
     found: dict[str, bytes] = {}
     for entry in manifest.files:
+        if roles is not None and entry.role not in roles:
+            continue
         data = _read_anywhere(folder, manifest.store, manifest.stream, entry.name)
         if data is not None and _difference(entry, data) is None:
             found[entry.role] = data

@@ -1,4 +1,4 @@
-"""Takes in a store's baseline: its start mark, what RMS held before it, and opening stock."""
+"""Takes in a store's baseline: its start mark, what RMS held before it, opening stock, and later epochs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import pandas as pd
 from sqlalchemy import delete, exists, insert, select, update
 
 from data_contracts.amounts import show_units
-from data_contracts.documents import HISTORY_RANGES, OPENING_STOCK, STREAM_BASELINE, sku_key
+from data_contracts.documents import (
+    HISTORY_RANGES,
+    OPENING_STOCK,
+    ORDER,
+    STREAM_BASELINE,
+    TICKET,
+    sku_key,
+)
 from data_contracts.errors import ContractBroken
 from data_contracts.frames import typed
 from data_contracts.manifest import EpochStart, Manifest, Reason
@@ -53,6 +60,8 @@ faults.declare("hub.baseline.mark", "hub.baseline.stock")
 def take_baseline(desk: Desk, manifest: Manifest, rows: Mapping[str, pd.DataFrame]) -> BatchOutcome:
     """Note the start mark and book opening stock; a SKU the catalogue does not know waits in quarantine.
 
+    A store whose RMS database was restored sends another baseline with the same start mark, without stock,
+    and one epoch more: what is booked stays as it is, and its numbers mean other documents from then on.
     Opening stock counts once, and only before the store's first ticket: what a later baseline brings would
     hold the effect of tickets booked since, so it is left alone and an event says so.
     """
@@ -124,12 +133,12 @@ def _note_mark(desk: Desk, manifest: Manifest, ranges: pd.DataFrame) -> dict[str
     if row["baseline"] is not None and row["baseline"] > manifest.path:
         return dict(row)
     position = manifest.position
+    note_epochs(desk, manifest)
     desk.connection.execute(
         update(stores)
         .where(stores.c.code == desk.store)
         .values(
             baseline=manifest.path,
-            epochs=write_epochs(position.epochs),
             start_rowversion=position.start.rowversion,
             start_number=position.start.ticket_number,
             start_history_entry=position.start.order_history_id,
@@ -138,7 +147,8 @@ def _note_mark(desk: Desk, manifest: Manifest, ranges: pd.DataFrame) -> dict[str
     desk.connection.execute(delete(history_ranges).where(history_ranges.c.store == desk.store))
     columns = ("source", "first_number", "last_number")
     found = set(zip(*(ranges[name].tolist() for name in columns), strict=True))
-    found |= {("ticket", first, last) for first, last in position.history}
+    found |= {(TICKET, first, last) for first, last in position.history}
+    found |= {(ORDER, first, last) for first, last in position.closed_orders}
     widest: dict[tuple[str, int], int] = {}
     for source, first, last in found:
         widest[source, first] = max(last, widest.get((source, first), last))
@@ -152,11 +162,19 @@ def _note_mark(desk: Desk, manifest: Manifest, ranges: pd.DataFrame) -> dict[str
 
 
 def note_epochs(desk: Desk, manifest: Manifest) -> bool:
-    """Learn of epochs that an orders batch knows and the hub does not yet; whether there were any."""
-    told = manifest.position.epochs
-    if max(told, key=_epoch).epoch <= max(desk.epochs, key=_epoch).epoch:
+    """Learn of epochs that a batch knows and the hub does not yet; whether there were any."""
+    known = {e.epoch: e for e in desk.epochs}
+    new = [e for e in manifest.position.epochs if e.epoch not in known]
+    if not new:
         return False
-    known = {e.epoch: e for e in (*desk.epochs, *told)}
+    for begun in new:
+        desk.log.add(
+            "epoch_begun",
+            epoch=begun.epoch,
+            after_number=begun.after_number,
+            after_order=begun.after_order,
+        )
+    known |= {e.epoch: e for e in new}
     desk.epochs = tuple(sorted(known.values(), key=_epoch))
     desk.connection.execute(
         update(stores).where(stores.c.code == desk.store).values(epochs=write_epochs(desk.epochs))

@@ -1,4 +1,6 @@
-"""Gathers the revisions of tickets that one transaction has to judge: a batch's and those that wait.
+"""Gathers the revisions of documents that one transaction has to judge: a batch's and those that wait.
+
+What tickets and orders have in common is here; `ticket_candidates` and `order_candidates` weigh and judge.
 
 Newness is (sequence, batch id). A revision that is booked already is seen before; one older than the
 booked one is superseded and only remembered.
@@ -7,26 +9,55 @@ booked one is superseded and only remembered.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import and_, or_, select
 
-from data_contracts.documents import KEY, STREAM_ORDERS, TENDERS, TICKET_LINES, TICKETS
+from data_contracts.documents import (
+    FILES,
+    KEY,
+    ORDER,
+    ORDER_ROLES,
+    STREAM_ORDERS,
+    TICKET,
+    TICKET_ROLES,
+    Kind,
+)
 from data_contracts.errors import ContractBroken
 from data_contracts.frames import typed
 from data_contracts.manifest import Manifest, Reason
-from data_contracts.posting import UNKNOWN_KIND, Objection, judge, judge_void, name_products, weigh
-from data_contracts.posting import VoidTarget as Target
+from data_contracts.posting import UNKNOWN_KIND, Objection
 from data_contracts.sending_again import send_again
 from tasks.hub.bulk import fetch_for, stage_keys
 from tasks.hub.desk import Desk
-from tasks.hub.schema import document_revisions, documents, orders, quarantine
+from tasks.hub.schema import documents, quarantine
 
-COLUMNS = {"tickets": TICKETS, "ticket_lines": TICKET_LINES, "tenders": TENDERS}
 Newness = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files that carry documents of one source; the first holds their headers."""
+
+    name: str
+    columns: dict[str, dict[str, Kind]]
+
+    @property
+    def headers(self) -> str:
+        """Role of the file with one row a document."""
+        return next(iter(self.columns))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Roles of the others."""
+        return tuple(self.columns)[1:]
+
+
+TICKETS_OF = Source(TICKET, {role: FILES[STREAM_ORDERS][role] for role in TICKET_ROLES})
+ORDERS_OF = Source(ORDER, {role: FILES[STREAM_ORDERS][role] for role in ORDER_ROLES})
 
 BY_CONTRACT = -1
 """Catalogue version of an entry that its contract refused: no catalogue clears it."""
@@ -47,11 +78,11 @@ ENTRY_COLUMNS = (
 
 @dataclass(slots=True)
 class Candidate:
-    """One revision of one ticket, weighed and judged."""
+    """One revision of one document, weighed and judged."""
 
     candidate: int
     ticket: dict[str, Any]
-    """The typed header with what `weigh` adds; for a contract's refusal what could be read of it."""
+    """The typed header with what weighing adds; for a contract's refusal what could be read of it."""
     newness: Newness
     batch: str
     from_batch: bool
@@ -69,14 +100,20 @@ class Candidate:
         """Its content hash."""
         return str(self.ticket["revision"])
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """(document, revision)."""
+        return self.document, self.revision
+
 
 @dataclass
 class Gathered:
-    """All that one transaction has to judge, and what the hub knew of these documents before."""
+    """All that one transaction has to judge of one source, and what the hub knew of these documents."""
 
+    source: Source
     candidates: list[Candidate] = field(default_factory=list)
-    lines: pd.DataFrame = field(default_factory=pd.DataFrame)
-    tenders: pd.DataFrame = field(default_factory=pd.DataFrame)
+    frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    """Role -> typed rows of all candidates, told apart by `candidate`; empty if there are none."""
     current: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Document -> its row."""
     entries: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -89,55 +126,93 @@ class Gathered:
     """Role -> rows of the batch as exported."""
 
 
-def gather(
+@dataclass(frozen=True)
+class Arrivals:
+    """The documents of one source that a batch brings."""
+
+    manifest: Manifest
+    accepted: Mapping[str, pd.DataFrame]
+    refused: Mapping[str, pd.DataFrame]
+    """Those that the contract refused."""
+    reasons: Sequence[Reason]
+
+
+def collect(
     desk: Desk,
-    manifest: Manifest | None,
-    accepted: Mapping[str, pd.DataFrame],
-    refused: Mapping[str, pd.DataFrame],
-    reasons: Sequence[Reason],
+    source: Source,
+    arrivals: Arrivals | None,
     *,
     recheck_all: bool,
+    names: Collection[str] = (),
+    entries_of: Collection[str] = (),
 ) -> Gathered:
-    """Read, weigh and judge a batch's documents (`accepted`, `refused` by its contract) and waiting ones."""
-    found = Gathered()
+    """Read a batch's documents of one source and those that wait and may have become good.
+
+    Fills all but `candidates`, `superseded` and `seen_again`, which `sort` does once they are weighed.
+    Entries that wait for a document of `names`, and all those of `entries_of`, are read again as well.
+    """
+    found = Gathered(source)
     frames: list[dict[str, pd.DataFrame]] = []
     refusals: list[Candidate] = []
-    arrivals: dict[str, pd.DataFrame] | None = None
-    if manifest is not None:
-        arrivals = _arrivals(manifest, accepted)
-        refusals = _refusals(manifest, refused, reasons)
-        found.raw = {role: pd.concat([accepted[role], refused[role]]) for role in COLUMNS}
-    names = {refusal.document for refusal in refusals}
+    fresh: dict[str, pd.DataFrame] | None = None
     if arrivals is not None:
-        names.update(arrivals["tickets"]["document"].tolist())
-    waiting = _waiting(desk, names, recheck_all)
-    names |= {row["document"] for row in waiting}
-    found.current = {row["document"]: row for row in fetch_for(desk.connection, documents, "document", names)}
-    _read_entries(desk, found, names)
-    if arrivals is not None:
-        frames.append(arrivals)
+        fresh = _arrivals(source, arrivals)
+        refusals = _refusals(source, arrivals)
+        found.raw = {
+            role: pd.concat([arrivals.accepted[role], arrivals.refused[role]]) for role in source.columns
+        }
+    arriving = {refusal.document for refusal in refusals}
+    if fresh is not None:
+        arriving.update(fresh[source.headers]["document"].tolist())
+    waiting = _waiting(desk, source, arriving | set(names), entries_of, recheck_all)
+    concerned = arriving | {row["document"] for row in waiting}
+    found.current = {
+        row["document"]: row for row in fetch_for(desk.connection, documents, "document", concerned)
+    }
+    _read_entries(desk, found, concerned)
+    if fresh is not None:
+        frames.append(fresh)
     known = {(row["document"], row["revision"]) for row in waiting}
-    if arrivals is not None and manifest is not None:
-        tickets = arrivals["tickets"]
-        fresh = zip(tickets["document"].tolist(), tickets["revision"].tolist(), strict=True)
-        here = (manifest.sequence, manifest.batch_id)
-        known -= {pair for pair in fresh if _replaces(_kept(found, pair), here)}
-    old = _stored(waiting, known, first=0 if arrivals is None else len(arrivals["tickets"]))
+    if fresh is not None and arrivals is not None:
+        headers = fresh[source.headers]
+        pairs = zip(headers["document"].tolist(), headers["revision"].tolist(), strict=True)
+        here = (arrivals.manifest.sequence, arrivals.manifest.batch_id)
+        known -= {pair for pair in pairs if _replaces(_kept(found, pair), here)}
+    old = _stored(source, waiting, known, first=0 if fresh is None else len(fresh[source.headers]))
     if old is not None:
         frames.append(old)
     if frames:
-        _weigh_and_sort(desk, found, frames)
+        found.frames = {
+            role: pd.concat([frame[role] for frame in frames], ignore_index=True) for role in source.columns
+        }
     for refusal in refusals:
-        _sort(found, refusal)
-    _judge(desk, found)
+        sort(found, refusal)
     return found
 
 
+def gather_into(found: Gathered, headers: pd.DataFrame, objections: Iterable[Objection | None]) -> None:
+    """Sort the weighed headers, each with its objection."""
+    records: list[dict[str, Any]] = headers.to_dict("records")  # type: ignore[assignment]
+    for header, objection in zip(records, objections, strict=True):
+        sort(
+            found,
+            Candidate(
+                candidate=header["candidate"],
+                ticket=header,
+                newness=(header["sequence"], header["batch_id"]),
+                batch=header["batch"],
+                from_batch=header["from_batch"],
+                objection=objection,
+            ),
+        )
+
+
 # -- reading -----------------------------------------------------------------------------------------
-def _arrivals(manifest: Manifest, rows: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def _arrivals(source: Source, arrivals: Arrivals) -> dict[str, pd.DataFrame]:
+    manifest = arrivals.manifest
     read: dict[str, pd.DataFrame] = {}
-    for role, columns in COLUMNS.items():
-        read[role], faults = typed(rows[role], columns)
+    for role, columns in source.columns.items():
+        read[role], faults = typed(arrivals.accepted[role], columns)
         if len(faults):
             raise ContractBroken(
                 f"{manifest.path} holds cells in `{role}` that its verdict did not name. Nothing was "
@@ -145,17 +220,17 @@ def _arrivals(manifest: Manifest, rows: Mapping[str, pd.DataFrame]) -> dict[str,
                 next_step="validate the batch again",
                 batch=manifest.path,
             )
-    tickets = read["tickets"]
-    names = _names(tickets)
+    headers = read[source.headers]
+    names = _names(headers)
     candidates = {name: at for at, name in enumerate(names)}
-    if len(candidates) != len(names) or set(tickets["store"].tolist()) - {manifest.store}:
+    if len(candidates) != len(names) or set(headers["store"].tolist()) - {manifest.store}:
         raise ContractBroken(
-            f"{manifest.path} holds a ticket twice or one of another store. Nothing was imported; retrying "
-            "cannot clear this.",
+            f"{manifest.path} holds a {source.name} twice or one of another store. Nothing was imported; "
+            "retrying cannot clear this.",
             next_step=send_again(manifest.path),
             batch=manifest.path,
         )
-    read["tickets"] = tickets.assign(
+    read[source.headers] = headers.assign(
         candidate=range(len(names)),
         document=names,
         sequence=manifest.sequence,
@@ -163,12 +238,12 @@ def _arrivals(manifest: Manifest, rows: Mapping[str, pd.DataFrame]) -> dict[str,
         batch=manifest.path,
         from_batch=True,
     )
-    for role in ("ticket_lines", "tenders"):
+    for role in source.parts:
         try:
             read[role] = read[role].assign(candidate=[candidates[name] for name in _names(read[role])])
         except KeyError as error:
             raise ContractBroken(
-                f"{manifest.path} holds rows in `{role}` without their ticket. Nothing was imported; "
+                f"{manifest.path} holds rows in `{role}` without their {source.name}. Nothing was imported; "
                 "retrying cannot clear this.",
                 next_step=send_again(manifest.path),
                 batch=manifest.path,
@@ -180,39 +255,41 @@ def _names(frame: pd.DataFrame) -> list[str]:
     return ["/".join(map(str, key)) for key in zip(*(frame[name].tolist() for name in KEY), strict=True)]
 
 
-def _refusals(
-    manifest: Manifest, rows: Mapping[str, pd.DataFrame], reasons: Sequence[Reason]
-) -> list[Candidate]:
-    """Documents that the contract refused, with what can be read of their headers."""
+def _refusals(source: Source, arrivals: Arrivals) -> list[Candidate]:
+    """Documents that the contract refused, with what can be read of them.
+
+    `parts` in their header holds the readable rows of the other files, by role.
+    """
     by_document: dict[str, list[Reason]] = {}
-    for reason in reasons:
-        if reason.document is not None:
+    for reason in arrivals.reasons:
+        if reason.document is not None and reason.document.split("/")[2] == source.name:
             by_document.setdefault(reason.document, []).append(reason)
     headers: dict[str, dict[str, Any]] = {}
-    for name, header in zip(_names(rows["tickets"]), rows["tickets"].to_dict("records"), strict=True):
+    raw = arrivals.refused[source.headers]
+    for name, header in zip(_names(raw), raw.to_dict("records"), strict=True):
         headers.setdefault(name, {str(column): cell for column, cell in header.items()})
-    tenders: dict[str, list[tuple[Any, ...]]] = {}
-    readable, _ = typed(rows["tenders"], TENDERS)
-    columns = ("entry_id", "tender_id", "tender_code", "amount")
-    cells = zip(*(readable[column].tolist() for column in columns), strict=True)
-    for name, tender in zip(_names(readable), cells, strict=True):
-        tenders.setdefault(name, []).append(tender)
+    parts: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for role in source.parts:
+        readable, _ = typed(arrivals.refused[role], source.columns[role])
+        for name, row in zip(_names(readable), readable.to_dict("records"), strict=True):
+            of = parts.setdefault(name, {part: [] for part in source.parts})
+            of[role].append({str(column): cell for column, cell in row.items()})
     found = []
     for name, why in by_document.items():
-        store, epoch, source, number = name.split("/")
-        ticket: dict[str, Any] = {"revision": "", **_readable(headers.get(name, {}))}
-        ticket |= {"document": name, "store": store, "epoch": int(epoch), "source": source}
+        store, epoch, _, number = name.split("/")
+        readable_cells = _readable(headers.get(name, {}), source.columns[source.headers])
+        ticket: dict[str, Any] = {"revision": "", **readable_cells}
+        ticket |= {"document": name, "store": store, "epoch": int(epoch), "source": source.name}
         ticket |= {"number": int(number), "kind": UNKNOWN_KIND, "mirror": None}
-        # Several rows with one entry id may be the very fault: the last stands for them.
-        ticket["tenders"] = list({tender[0]: tender for tender in tenders.get(name, [])}.values())
+        ticket["parts"] = parts.get(name, {part: [] for part in source.parts})
         first = why[0]
         message = first.message if len(why) == 1 else " ".join(reason.message for reason in why)
         found.append(
             Candidate(
                 candidate=-1,
                 ticket=ticket,
-                newness=(manifest.sequence, manifest.batch_id),
-                batch=manifest.path,
+                newness=(arrivals.manifest.sequence, arrivals.manifest.batch_id),
+                batch=arrivals.manifest.path,
                 from_batch=True,
                 objection=Objection(first.rule, message, first.fix),
                 by_contract=True,
@@ -221,18 +298,20 @@ def _refusals(
     return found
 
 
-def _readable(cells: Mapping[str, str]) -> dict[str, Any]:
+def _readable(cells: Mapping[str, str], columns: Mapping[str, Kind]) -> dict[str, Any]:
     """The cells of a header that can be read, typed; None for the others."""
     if not cells:
         return {}
     read: dict[str, Any] = {}
-    for column, kind in TICKETS.items():
+    for column, kind in columns.items():
         frame, faults = typed(pd.DataFrame({column: [cells[column]]}, dtype="str"), {column: kind})
         read[column] = None if len(faults) else frame[column].tolist()[0]
     return read
 
 
-def _waiting(desk: Desk, arriving: set[str], recheck_all: bool) -> list[dict[str, Any]]:
+def _waiting(
+    desk: Desk, source: Source, arriving: set[str], entries_of: Collection[str], recheck_all: bool
+) -> list[dict[str, Any]]:
     """Entries that may have become good, without those that nothing has happened to since.
 
     The catalogue has changed, or they wait for a document that arrives or is among these entries itself.
@@ -248,6 +327,7 @@ def _waiting(desk: Desk, arriving: set[str], recheck_all: bool) -> list[dict[str
         .where(
             q.store == desk.store,
             q.stream == STREAM_ORDERS,
+            d.source == source.name,
             q.state.in_(("open", "superseded")),
             q.catalog != BY_CONTRACT,
             ~outlived,
@@ -257,6 +337,8 @@ def _waiting(desk: Desk, arriving: set[str], recheck_all: bool) -> list[dict[str
     if recheck_all:
         return [dict(row) for row in desk.connection.execute(waiting).mappings()]
     due = ((q.rule == "unknown_sku") & (q.catalog < desk.catalog)) | (q.rule == "already_voided")
+    if entries_of:
+        due |= q.document.in_(select(stage_keys(desk.connection, "staged_entries_of", entries_of).c.key))
     rows = desk.connection.execute(waiting.where(due)).mappings().all()
     found = {(row["document"], row["revision"]): dict(row) for row in rows}
     names = arriving | {document for document, _ in found}
@@ -272,25 +354,25 @@ def _waiting(desk: Desk, arriving: set[str], recheck_all: bool) -> list[dict[str
 
 
 def _stored(
-    waiting: Sequence[dict[str, Any]], wanted: set[tuple[str, str]], *, first: int
+    source: Source, waiting: Sequence[dict[str, Any]], wanted: set[tuple[str, str]], *, first: int
 ) -> dict[str, pd.DataFrame] | None:
     """The stored rows of entries, typed, numbered from `first`."""
     chosen = [row for row in waiting if (row["document"], row["revision"]) in wanted]
     if not chosen:
         return None
-    raw: dict[str, list[dict[str, str]]] = {role: [] for role in COLUMNS}
-    marks: dict[str, list[int]] = {role: [] for role in COLUMNS}
+    raw: dict[str, list[dict[str, str]]] = {role: [] for role in source.columns}
+    marks: dict[str, list[int]] = {role: [] for role in source.columns}
     for at, row in enumerate(chosen, start=first):
         for role, cells in json.loads(row["rows"]).items():
             raw[role] += cells
             marks[role] += [at] * len(cells)
     read: dict[str, pd.DataFrame] = {}
-    for role, columns in COLUMNS.items():
+    for role, columns in source.columns.items():
         rows = pd.DataFrame(raw[role], columns=list(columns), dtype="str")
         frame, _ = typed(rows, columns)
         read[role] = frame.assign(candidate=marks[role])
     of = {name: [row[name] for row in chosen] for name in ("document", "sequence", "batch_id", "batch")}
-    read["tickets"] = read["tickets"].assign(**of, from_batch=False)
+    read[source.headers] = read[source.headers].assign(**of, from_batch=False)
     return read
 
 
@@ -331,33 +413,8 @@ def _mends(entry: dict[str, Any] | None, candidate: Candidate) -> bool:
     return bool(entry["catalog"] == BY_CONTRACT or candidate.ticket["kind"] != "void")
 
 
-def _weigh_and_sort(desk: Desk, found: Gathered, frames: Sequence[dict[str, pd.DataFrame]]) -> None:
-    """Fill lines and tenders, and sort what is to be judged from what was seen before."""
-    joint = {role: pd.concat([frame[role] for frame in frames], ignore_index=True) for role in COLUMNS}
-    tickets = weigh(joint["tickets"], joint["ticket_lines"], joint["tenders"], desk.rules.codes)
-    skus = set(joint["ticket_lines"]["sku"].tolist())
-    products = desk.products(skus)
-    found.tenders = joint["tenders"]
-    found.lines = name_products(
-        joint["ticket_lines"], products, desk.rules.codes, ignore_case=desk.rules.ignore_case
-    )
-    objections = judge(tickets, found.lines, desk.rules)
-    records: list[dict[str, Any]] = tickets.to_dict("records")  # type: ignore[assignment]
-    for ticket, objection in zip(records, objections, strict=True):
-        _sort(
-            found,
-            Candidate(
-                candidate=ticket["candidate"],
-                ticket=ticket,
-                newness=(ticket["sequence"], ticket["batch_id"]),
-                batch=ticket["batch"],
-                from_batch=ticket["from_batch"],
-                objection=objection,
-            ),
-        )
-
-
-def _sort(found: Gathered, candidate: Candidate) -> None:
+def sort(found: Gathered, candidate: Candidate) -> None:
+    """Tell what is to be judged from what was seen before and what came too late."""
     current = found.current.get(candidate.document)
     if current is not None and current["state"] == "accepted":
         if current["revision"] == candidate.revision:
@@ -369,77 +426,17 @@ def _sort(found: Gathered, candidate: Candidate) -> None:
                 found.superseded.append(candidate)
             return  # an entry older than what is booked stays superseded
     if candidate.from_batch:
-        entry = _kept(found, (candidate.document, candidate.revision))
+        entry = _kept(found, candidate.key)
         if not (_replaces(entry, candidate.newness) or _mends(entry, candidate)):
             found.seen_again.append(candidate)
             return
     found.candidates.append(candidate)
 
 
-# -- judging voids -------------------------------------------------------------------------------------
-def _judge(desk: Desk, found: Gathered) -> None:
-    """Judge the voids among the candidates, after all others: a void may name a ticket of the same batch."""
-    voids = [c for c in found.candidates if c.ticket["kind"] == "void" and c.objection is None]
-    for candidate in found.candidates:
-        if candidate.ticket["kind"] in ("return", "exchange"):
-            recalled = linked_document(desk, candidate.ticket)
-            candidate.before_baseline = recalled is not None and desk.is_history(
-                candidate.ticket["recall_id"]
-            )
-    if not voids:
-        return
-    named = {c.candidate: desk.recalled(c.ticket["epoch"], c.ticket["recall_id"]) for c in voids}
-    targets = _targets(desk, found, set(named.values()))
-    for void in sorted(voids, key=lambda c: (c.ticket["epoch"], c.ticket["number"], c.newness)):
-        name = named[void.candidate]
-        target = targets.get(name)
-        is_history = desk.is_history(void.ticket["recall_id"])
-        void.objection = judge_void(void.ticket, target, name, is_history=is_history)
-        void.before_baseline = void.objection is None and target is None
-        if void.objection is None and target is not None:
-            targets[name] = target._replace(voided_by=void.document)
-
-
-def _targets(desk: Desk, found: Gathered, names: set[str]) -> dict[str, Target]:
-    mirrors: dict[str, set[str]] = {}
-    for row in fetch_for(desk.connection, document_revisions, "document", names):
-        mirrors.setdefault(row["document"], set()).add(row["mirror"] or "")
-    voided_by = {r["order_id"]: r["voided_by"] for r in fetch_for(desk.connection, orders, "order_id", names)}
-    kinds: dict[str, str] = {}
-    booked: set[str] = set()
-    for row in fetch_for(desk.connection, documents, "document", names):
-        kinds[row["document"]] = row["kind"]
-        if row["state"] == "accepted":
-            booked.add(row["document"])
-    for candidate in (*found.superseded, *found.candidates):
-        if candidate.document in names:
-            mirrors.setdefault(candidate.document, set()).add(candidate.ticket["mirror"] or "")
-            kinds[candidate.document] = candidate.ticket["kind"]
-    for candidate in found.candidates:
-        # A void that is still to be judged has no objection yet, but nothing may void it anyway.
-        if candidate.document in names and candidate.objection is None:
-            booked.add(candidate.document)
-            kinds[candidate.document] = candidate.ticket["kind"]
-    return {
-        name: Target(kind, name in booked, frozenset(mirrors[name]), voided_by.get(name))
-        for name, kind in kinds.items()
-    }
-
-
-def linked_document(desk: Desk, ticket: dict[str, Any]) -> str | None:
-    """The ticket that a return, exchange or void recalls; None where RMS knows none, or itself."""
-    codes = desk.rules.codes
-    recalls = ticket.get("recall_type") in (codes.recall_return, codes.recall_void)
-    if ticket["kind"] not in ("return", "exchange", "void") or not recalls or not ticket["recall_id"]:
-        return None
-    recalled = desk.recalled(ticket["epoch"], ticket["recall_id"])
-    return None if recalled == ticket["document"] else recalled
-
-
 def rows_as_exported(found: Gathered, names: set[str]) -> dict[str, str]:
     """JSON (role -> rows of text) of each of these documents of the batch."""
     rows: dict[str, dict[str, list[dict[str, str]]]]
-    rows = {name: {role: [] for role in COLUMNS} for name in names}
+    rows = {name: {role: [] for role in found.source.columns} for name in names}
     for role, frame in found.raw.items():
         of = _names(frame)
         keep = [at for at, name in enumerate(of) if name in names]

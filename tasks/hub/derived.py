@@ -5,17 +5,19 @@ Always computed anew from all of them, never counted up, so that any order of ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Table, bindparam, case, exists, func, select, update
 
 from data_contracts.amounts import format_amount
+from data_contracts.meaning import ORDER_KINDS
 from data_contracts.posting import spread_returns
 from data_contracts.statuses import OrderStatus, PaymentStatus, ShippingStatus
 from tasks import faults
 from tasks.hub.bulk import stage_keys
 from tasks.hub.desk import Desk
+from tasks.hub.order_standing import restate
 from tasks.hub.schema import order_lines, orders
 
 faults.declare("hub.orders.derived")
@@ -39,11 +41,11 @@ def describe(shown: tuple[Any, ...]) -> dict[str, str]:
     return dict(zip(SHOWN, [*texts, *map(format_amount, amounts)], strict=True))
 
 
-def recompute(desk: Desk, order_ids: Iterable[str]) -> None:
+def recompute(desk: Desk, order_ids: Collection[str]) -> None:
     """Bring these orders in line with what is linked to them."""
     faults.point("hub.orders.derived")
     staged = stage_keys(desk.connection, "staged_derived", order_ids)
-    mine = orders.c.order_id.in_(select(staged.c.key))
+    mine = orders.c.order_id.in_(select(staged.c.key)) & orders.c.kind.not_in(ORDER_KINDS)
     other = orders.alias("other")
     linked = other.c.linked_order == orders.c.order_id
     # A void names a ticket; the ticket of a sale bears the name of its order.
@@ -80,11 +82,16 @@ def recompute(desk: Desk, order_ids: Iterable[str]) -> None:
     )
     _ship(desk, staged)
     _return(desk, staged)
+    restate(desk, order_ids)
 
 
 def _ship(desk: Desk, staged: Table) -> None:
     lines = order_lines.c
-    mine = select(orders.c.order_id).join(staged, staged.c.key == orders.c.order_id)
+    mine = (
+        select(orders.c.order_id)
+        .join(staged, staged.c.key == orders.c.order_id)
+        .where(orders.c.kind.not_in(ORDER_KINDS))
+    )
     void = orders.c.voided_by.is_not(None) | (orders.c.kind == "void")
     desk.connection.execute(
         update(order_lines)

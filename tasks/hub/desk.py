@@ -36,6 +36,8 @@ class Desk:
     epochs: tuple[EpochStart, ...]
     history: tuple[tuple[int, int], ...]
     catalog: int
+    time_zone: str
+    release_on_expiry: bool
     now: str
     batch: str | None
     log: EventLog
@@ -57,28 +59,33 @@ class Desk:
         return in_ranges(number, self.history)
 
     def products(self, skus: Iterable[str]) -> dict[str, str]:
-        """Compared form of each known SKU, UPC or alias -> the hub's SKU.
+        """`find_products` by the rules of this store."""
+        return find_products(self.connection, skus, ignore_case=self.rules.ignore_case)
 
-        A UPC that two products carry names neither of them.
-        """
-        keys = {sku_key(sku, ignore_case=self.rules.ignore_case) for sku in skus} - {""}
-        staged = stage_keys(self.connection, "staged_skus", keys)
-        by_upc = (
-            select(staged.c.key, func.min(products.c.sku))
-            .join(products, products.c.upc == staged.c.key)
-            .group_by(staged.c.key)
-            .having(func.count() == 1)
-        )
-        by_alias = (
-            select(staged.c.key, products.c.sku)
-            .join(product_aliases, product_aliases.c.alias_key == staged.c.key)
-            .join(products, products.c.sku_key == product_aliases.c.sku_key)
-        )
-        by_sku = select(staged.c.key, products.c.sku).join(products, products.c.sku_key == staged.c.key)
-        found: dict[str, str] = {}
-        for query in (by_alias, by_upc, by_sku):  # the later one wins
-            found.update((key, sku) for key, sku in self.connection.execute(query))
-        return found
+
+def find_products(connection: Connection, skus: Iterable[str], *, ignore_case: bool) -> dict[str, str]:
+    """Compared form of each known SKU, UPC or alias -> the hub's SKU.
+
+    A UPC that two products carry names neither of them.
+    """
+    keys = {sku_key(sku, ignore_case=ignore_case) for sku in skus} - {""}
+    staged = stage_keys(connection, "staged_skus", keys)
+    by_upc = (
+        select(staged.c.key, func.min(products.c.sku))
+        .join(products, products.c.upc == staged.c.key)
+        .group_by(staged.c.key)
+        .having(func.count() == 1)
+    )
+    by_alias = (
+        select(staged.c.key, products.c.sku)
+        .join(product_aliases, product_aliases.c.alias_key == staged.c.key)
+        .join(products, products.c.sku_key == product_aliases.c.sku_key)
+    )
+    by_sku = select(staged.c.key, products.c.sku).join(products, products.c.sku_key == staged.c.key)
+    found: dict[str, str] = {}
+    for query in (by_alias, by_upc, by_sku):  # the later one wins
+        found.update((key, sku) for key, sku in connection.execute(query))
+    return found
 
 
 def open_desk(
@@ -125,6 +132,8 @@ def open_desk(
         epochs=read_epochs(row["epochs"]),
         history=tuple((int(first), int(last)) for first, last in ranges),
         catalog=catalog_version(connection),
+        time_zone=row["time_zone"],
+        release_on_expiry=settings.store(store).release_on_expiry,
         now=now,
         batch=batch,
         log=EventLog(store, now, batch),

@@ -7,6 +7,7 @@ before is recognised, so that repeating an import changes nothing.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -19,13 +20,15 @@ from data_contracts.sending_again import send_again
 from tasks import faults
 from tasks.hub.baseline import note_epochs, recheck_stock, take_baseline
 from tasks.hub.booking import book
-from tasks.hub.candidates import Gathered, gather
+from tasks.hub.candidates import Arrivals, Gathered
 from tasks.hub.database import Hub, lock_store
 from tasks.hub.desk import open_desk
 from tasks.hub.inbox import BatchOutcome, note_sequence, record, recorded, stored_verdict, utc_now
 from tasks.hub.ledger import write_levels
+from tasks.hub.order_booking import import_orders
 from tasks.hub.settling import tally
 from tasks.hub.statements import take_statement
+from tasks.hub.ticket_candidates import gather_tickets
 from tasks.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -79,9 +82,12 @@ def import_batch(
             accepted, refused = split(rows, verdict)
             # A new epoch may tell which ticket a number names: what waits for one is looked at again.
             new_epoch = note_epochs(desk, manifest)
-            found = gather(desk, manifest, accepted, refused, verdict.reasons, recheck_all=new_epoch)
+            arrivals = Arrivals(manifest, accepted, refused, verdict.reasons)
+            opened = import_orders(desk, arrivals, recheck_all=new_epoch)
+            names = {candidate.document for candidate in opened.candidates}
+            found = gather_tickets(desk, arrivals, recheck_all=new_epoch, names=names)
             book(desk, found)
-            outcome = _outcome(found)
+            outcome = _outcome(found, opened)
         else:
             outcome = take_statement(desk, manifest, rows)
         faults.point("hub.import.booked")
@@ -115,9 +121,10 @@ def recheck_quarantine(hub: Hub, settings: Settings, store: str, *, now: str | N
     with hub.writing("hub.recheck.before_commit", "hub.recheck.after_commit") as connection:
         lock_store(connection, store)
         desk = open_desk(connection, settings, store, now=now or utc_now(), batch=None, baselined=False)
-        found = gather(desk, None, {}, {}, (), recheck_all=True)
-        settled = book(desk, found)
-        cleared = len(settled.booked) + recheck_stock(desk)
+        opened = import_orders(desk, None, recheck_all=True)
+        settled = book(desk, gather_tickets(desk, None, recheck_all=True))
+        cleared = sum(candidate.objection is None for candidate in opened.candidates)
+        cleared += len(settled.booked) + recheck_stock(desk)
         write_levels(desk)
         desk.log.write(connection)
     if cleared:
@@ -125,8 +132,8 @@ def recheck_quarantine(hub: Hub, settings: Settings, store: str, *, now: str | N
     return cleared
 
 
-def _outcome(found: Gathered) -> BatchOutcome:
-    counts = tally(found)
+def _outcome(*gathered: Gathered) -> BatchOutcome:
+    counts = sum((tally(found) for found in gathered), Counter[str]())
     return BatchOutcome(
         "accepted",
         documents=sum(counts.values()),
@@ -135,7 +142,7 @@ def _outcome(found: Gathered) -> BatchOutcome:
         pending=counts["pending"],
         seen_before=counts["seen_before"],
         superseded=counts["superseded"],
-        reasons=tuple(_reasons(found)),
+        reasons=tuple(reason for found in gathered for reason in _reasons(found)),
     )
 
 

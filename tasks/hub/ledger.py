@@ -11,15 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Text, func, select
+from sqlalchemy import func, select
 
-from data_contracts.amounts import format_amount
 from data_contracts.posting import DELTAS, MOVEMENT, differences
 from data_contracts.statuses import PaymentMethod, PaymentType
 from tasks import faults
-from tasks.hub.bulk import load, stage, stage_keys, upsert
+from tasks.hub.bulk import load, stage_keys
 from tasks.hub.desk import Desk
-from tasks.hub.schema import orders, payments, stock_levels, stock_movements
+from tasks.hub.levels import add_to_levels
+from tasks.hub.schema import payments, stock_movements
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ MOVEMENT_COLUMNS = (
     "at_utc",
 )
 
-faults.declare("hub.ledger.movements", "hub.ledger.payments", "hub.ledger.levels")
+faults.declare("hub.ledger.movements", "hub.ledger.payments")
 
 
 def posted_movements(desk: Desk, documents: Iterable[str]) -> pd.DataFrame:
@@ -141,12 +141,17 @@ def post_payments(
 
 
 def paid_by_target(desk: Desk, documents: Sequence[str]) -> dict[str, int]:
-    """What was paid on each of these documents' orders."""
+    """What was paid by each of these documents."""
     if not documents:
         return {}
     staged = stage_keys(desk.connection, "staged_targets", documents)
-    query = select(orders.c.order_id, orders.c.paid).join(staged, staged.c.key == orders.c.order_id)
-    return {row[0]: row[1] for row in desk.connection.execute(query)}
+    query = (
+        select(payments.c.document, func.sum(payments.c.amount))
+        .join(staged, staged.c.key == payments.c.document)
+        .group_by(payments.c.document)
+    )
+    paid = {row[0]: row[1] for row in desk.connection.execute(query)}
+    return {document: paid.get(document, 0) for document in documents}
 
 
 def note_level(desk: Desk, warehouse: str, sku: str, physical: int, reserved: int = 0) -> None:
@@ -157,39 +162,6 @@ def note_level(desk: Desk, warehouse: str, sku: str, physical: int, reserved: in
 
 def write_levels(desk: Desk) -> None:
     """Apply the noted changes to the levels; an event for each, and one for each shortfall they cause."""
-    # A change of 0 still writes its row: which levels exist must not depend on how batches were cut.
-    changes = sorted(desk.levels.items())
+    changes = dict(desk.levels)
     desk.levels.clear()
-    if not changes:
-        return
-    faults.point("hub.ledger.levels")
-    upsert(
-        desk.connection,
-        stock_levels,
-        ("warehouse", "sku", "physical", "reserved"),
-        [(*key, *deltas) for key, deltas in changes],
-        update=(),
-        add=("physical", "reserved"),
-    )
-    s = stock_levels.c
-    staged = stage(
-        desk.connection, "staged_levels", {"warehouse": Text(), "sku": Text()}, [key for key, _ in changes]
-    )
-    query = select(s.warehouse, s.sku, s.physical, s.reserved).join(
-        staged, (staged.c.warehouse == s.warehouse) & (staged.c.sku == s.sku)
-    )
-    levels = {(w, sku): (physical, reserved) for w, sku, physical, reserved in desk.connection.execute(query)}
-    for (warehouse, sku), (moved, held) in changes:
-        if not (moved or held):
-            continue
-        physical, reserved = levels[warehouse, sku]
-        figures = {
-            "physical": format_amount(physical),
-            "reserved": format_amount(reserved),
-            "physical_delta": format_amount(moved),
-            "reserved_delta": format_amount(held),
-        }
-        desk.log.add("level_changed", warehouse=warehouse, sku=sku, **figures)
-        # Only a change for the worse falls short: a pick-up takes what was held for it.
-        if (moved < 0 and physical < 0) or (moved < held and physical < reserved):
-            desk.log.add("stock_shortfall", warehouse=warehouse, sku=sku, **figures)
+    add_to_levels(desk.connection, changes, desk.log)

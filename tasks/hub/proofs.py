@@ -1,4 +1,7 @@
-"""Holds the hub against itself: levels, event numbers, payments, orders, lines. Reads only."""
+"""Holds the hub against itself: levels, event numbers, payments, orders, lines. Reads only.
+
+Layaways, backorders and their pick-ups have proofs of their own in `tasks.hub.order_proofs`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from data_contracts.amounts import show_money, show_units
 from data_contracts.documents import TICKET
+from data_contracts.meaning import RmsCodes
+from tasks.hub.order_proofs import PICKUP, prove_orders
 from tasks.hub.schema import (
+    HUB_STORE,
     document_revisions,
     documents,
     events,
@@ -21,15 +27,20 @@ from tasks.hub.schema import (
 )
 
 
-def prove(connection: Connection, store: str) -> list[str]:
-    """What does not add up inside the hub: levels, events, payments, orders, lines. Empty if all does."""
+def prove(connection: Connection, store: str, codes: RmsCodes | None = None) -> list[str]:
+    """What does not add up inside the hub: levels, events, payments, orders, lines. Empty if all does.
+
+    `codes` are those of the store, the usual ones if left out.
+    """
     return [
         *_prove_levels(connection),
         *_prove_events(connection, store),
+        *_prove_events(connection, HUB_STORE),
         *_prove_payments(connection, store),
         *_prove_orders(connection, store),
         *_prove_lines(connection, store),
         *_prove_movements(connection, store),
+        *prove_orders(connection, store, codes or RmsCodes()),
     ]
 
 
@@ -92,14 +103,14 @@ def _prove_payments(connection: Connection, store: str) -> list[str]:
 
 
 def _prove_orders(connection: Connection, store: str) -> list[str]:
-    """Every booked ticket has its order with its figures, and there is no order besides."""
+    """Every booked ticket but pick-ups has its order with its figures, and there is no order besides."""
     d, r, o = documents.c, document_revisions.c, orders.c
     unlike = or_(o.total != r.total, o.tax != r.tax, and_(o.kind != "void", o.paid != o.total))
     booked = (
         select(d.document, o.order_id, o.total, o.tax, o.paid, r.total, r.tax)
         .join(document_revisions, (r.document == d.document) & (r.revision == d.revision))
         .outerjoin(orders, o.order_id == d.order_id)
-        .where(d.store == store, d.source == TICKET, d.state == "accepted")
+        .where(d.store == store, d.source == TICKET, d.kind != PICKUP, d.state == "accepted")
         .where(or_(o.order_id.is_(None), unlike))
         .order_by(d.document)
     )
@@ -130,7 +141,7 @@ def _prove_lines(connection: Connection, store: str) -> list[str]:
         select(d.document, r.lines, r.units, func.count(lines.line), func.sum(lines.quantity))
         .join(document_revisions, (r.document == d.document) & (r.revision == d.revision))
         .outerjoin(order_lines, lines.order_id == d.order_id)
-        .where(d.store == store, d.source == TICKET, d.state == "accepted")
+        .where(d.store == store, d.source == TICKET, d.kind != PICKUP, d.state == "accepted")
         .group_by(d.document, r.lines, r.units)
         .having(or_(func.count(lines.line) != r.lines, units != r.units))
         .order_by(d.document)

@@ -1,19 +1,21 @@
 """Compares the hub with a store's newest statement, and the hub with itself. Reads only.
 
-Of every ticket counts the newest revision that the store could already have had when it made its
+Of every document counts the newest revision that the store could already have had when it made its
 statement: one whose rows lie below the statement's bound.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, or_, select
 from sqlalchemy.engine import RowMapping
 
 from data_contracts.documents import TICKET
 from data_contracts.errors import NotYetArrived
+from data_contracts.manifest import EpochStart
+from data_contracts.meaning import RmsCodes
 from data_contracts.reconciling import (
     Day,
     Figures,
@@ -24,28 +26,37 @@ from data_contracts.reconciling import (
     extra_numbers,
     missing_numbers,
 )
+from data_contracts.waiting import WAITING_RULES
 from tasks.hub.database import Hub
+from tasks.hub.desk import read_epochs
 from tasks.hub.proofs import prove
+from tasks.hub.reconcile_orders import compare_orders
 from tasks.hub.schema import (
     batches,
-    document_revisions,
     documents,
     quarantine,
     statement_days,
     statement_numbers,
     statement_tenders,
     statements,
+    stores,
     tenders,
 )
+from tasks.hub.stated import stated_revisions
 
 
-def reconcile(hub: Hub, store: str) -> ReconcileReport:
-    """The newest statement of a store against the hub; `NotYetArrived` if there is none yet."""
+def reconcile(hub: Hub, store: str, *, codes: RmsCodes | None = None) -> ReconcileReport:
+    """The newest statement of a store against the hub; `NotYetArrived` if there is none yet.
+
+    `codes` are those of the store, the usual ones if left out.
+    """
+    codes = codes or RmsCodes()
     with hub.reading() as connection:
         statement = (
             connection.execute(
-                select(statements, batches.c.epoch)
+                select(statements, batches.c.epoch, stores.c.epochs, stores.c.start_history_entry)
                 .join(batches, batches.c.path == statements.c.batch)
+                .join(stores, stores.c.code == statements.c.store)
                 .where(statements.c.store == store)
                 .order_by(statements.c.sequence.desc(), statements.c.batch_id.desc())
                 .limit(1)
@@ -59,9 +70,10 @@ def reconcile(hub: Hub, store: str) -> ReconcileReport:
                 next_step=f"run publish-statement for {store} at the store, then import",
                 store=store,
             )
-        seen = _seen(store, int(statement["bound"]), statement["epoch"])
-        missing, extra, waiting = _numbers(connection, statement, seen)
-        days, extra_money = _days(connection, statement["batch"], seen, extra, waiting)
+        seen = _seen(statement)
+        missing, extra, waiting, lost = _numbers(connection, statement, seen)
+        days, extra_money = _days(connection, statement["batch"], seen, extra, (*waiting, *lost))
+        orders = compare_orders(connection, statement, codes.home_order_types)
         return ReconcileReport(
             store=store,
             statement=statement["batch"],
@@ -72,30 +84,22 @@ def reconcile(hub: Hub, store: str) -> ReconcileReport:
             extra=extra,
             extra_money=extra_money,
             waiting=waiting,
+            lost=lost,
             newer=_newer(connection, store, seen),
+            deposit_days=orders.days,
+            orders=orders.differences,
+            waiting_orders=orders.waiting,
+            open_orders=orders.open,
+            reserved=orders.reserved,
+            deposits_held=orders.deposits_held,
             open=_open(connection, store),
-            broken_proofs=tuple(prove(connection, store)),
+            broken_proofs=tuple(prove(connection, store, codes)),
         )
 
 
-def _seen(store: str, bound: int, epoch: int) -> Subquery:
-    """Per ticket of the store its newest revision below the bound, with `shown`: its state there.
-
-    Rowversions count within an epoch: what an older one left is all below the bound, a newer one above.
-    """
-    r, d = document_revisions.c, documents.c
-    rank = func.row_number().over(partition_by=r.document, order_by=(r.sequence.desc(), r.batch_id.desc()))
-    ranked = (
-        select(document_revisions, d.epoch, d.number, d.state.label("standing"), rank.label("rank"))
-        .join(documents, d.document == r.document)
-        .where(
-            d.store == store,
-            d.source == TICKET,
-            d.epoch <= epoch,
-            or_(d.epoch < epoch, r.rowversion < bound, r.rowversion.is_(None)),
-        )
-        .subquery()
-    )
+def _seen(statement: RowMapping) -> Subquery:
+    """Per ticket of the store its newest revision below the bound, with `shown`: its state there."""
+    ranked = stated_revisions(statement, TICKET)
     not_booked = case((ranked.c.standing == "accepted", "quarantined"), else_=ranked.c.standing)
     shown = case((ranked.c.state == "quarantined", not_booked), else_="accepted").label("shown")
     return select(ranked, shown).where(ranked.c.rank == 1).subquery()
@@ -112,11 +116,11 @@ RANGES_AT_ONCE = 200
 
 
 def _days(
-    connection: Connection, batch: str, seen: Subquery, extra: _Numbers, waiting: _Numbers
+    connection: Connection, batch: str, seen: Subquery, extra: _Numbers, unstated: _Numbers
 ) -> tuple[tuple[Day, ...], int]:
     """The days, and the money of the extra tickets.
 
-    Extra tickets are named by number, waiting ones stand in no total of the store: neither counts here.
+    Extra tickets are named by number, `unstated` ones stand in no total of the store: neither counts here.
     """
     said = statement_days.c
     columns = [func.sum(said[name]).label(name) for name in ("tickets", "lines", "units", "tax", "total")]
@@ -129,7 +133,7 @@ def _days(
         at_store[row["business_date"], row["z_batch"]] = _figures(row)
     first = min((date for date, _ in at_store), default=None)
     in_hub, tendered = _in_hub(connection, seen, first)
-    for aside in _conditions(seen, (*extra, *waiting)):
+    for aside in _conditions(seen, (*extra, *unstated)):
         figures, sums = _in_hub(connection, seen, first, aside)
         for key, by_state in figures.items():
             for state, left_out in by_state.items():
@@ -211,8 +215,8 @@ def _figures(row: RowMapping) -> Figures:
 
 def _numbers(
     connection: Connection, statement: RowMapping, seen: Subquery
-) -> tuple[_Numbers, _Numbers, _Numbers]:
-    """Missing, extra and waiting numbers."""
+) -> tuple[_Numbers, _Numbers, _Numbers, _Numbers]:
+    """Missing, extra, waiting and lost numbers."""
     said: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
     n = statement_numbers.c
     for row in connection.execute(
@@ -235,14 +239,29 @@ def _numbers(
     missing: list[NumberRange] = []
     extra: list[NumberRange] = []
     waiting: list[NumberRange] = []
+    lost: list[NumberRange] = []
+    ends = _ends(read_epochs(statement["epochs"]), statement["epoch"])
     for epoch in sorted(set(said) | set(below)):
         states = said[epoch]
         # A ticket of which only a newer revision is here is not missing, only newer than the statement.
         missing += [NumberRange(epoch, *r) for r in missing_numbers(states["present"], every[epoch])]
         known = [*states["present"], *states["waiting"]]
-        extra += [NumberRange(epoch, *r) for r in extra_numbers(known, below[epoch])]
+        end = ends.get(epoch)
+        kept = [number for number in below[epoch] if end is None or number <= end]
+        extra += [NumberRange(epoch, *r) for r in extra_numbers(known, kept)]
+        lost += [NumberRange(epoch, *r) for r in extra_numbers((), below[epoch][len(kept) :])]
         waiting += [NumberRange(epoch, *r) for r in sorted(states["waiting"])]
-    return tuple(missing), tuple(extra), tuple(waiting)
+    return tuple(missing), tuple(extra), tuple(waiting), tuple(lost)
+
+
+def _ends(epochs: Sequence[EpochStart], newest: int) -> dict[int, int]:
+    """Epoch -> the last ticket number that outlived it: what lies above was lost with its database."""
+    ends: dict[int, int] = {}
+    for start in epochs:
+        if start.epoch <= newest:
+            for earlier in (e.epoch for e in epochs if e.epoch < start.epoch):
+                ends[earlier] = min(ends.get(earlier, start.after_number), start.after_number)
+    return ends
 
 
 def _newer(connection: Connection, store: str, seen: Subquery) -> int:
@@ -254,7 +273,9 @@ def _newer(connection: Connection, store: str, seen: Subquery) -> int:
 
 def _open(connection: Connection, store: str) -> tuple[OpenDocument, ...]:
     q, d = quarantine.c, documents.c
-    waits = case((d.state.in_(("pending", "discarded")), d.state), else_="quarantined")
+    waits = case(
+        (q.state == "discarded", "discarded"), (q.rule.in_(WAITING_RULES), "pending"), else_="quarantined"
+    )
     rows = connection.execute(
         select(q.document, waits, q.rule, q.message, q.business_date, q.units, q.total)
         .outerjoin(documents, d.document == q.document)

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, update
 
 from tasks import faults
 from tasks.hub.bulk import fetch_for, upsert
-from tasks.hub.candidates import Candidate, Gathered
+from tasks.hub.candidates import TICKETS_OF, Candidate, Gathered
 from tasks.hub.desk import Desk
 from tasks.hub.schema import document_revisions, documents, tenders
 from tasks.hub.settling import Settled
@@ -62,7 +62,7 @@ def record_documents(
         name, current = row["document"], found.current.get(row["document"])
         fixed = posting.get(name) or current or {}
         row["postings"] = fixed.get("posting", fixed.get("postings", 0))
-        row["order_id"] = name if row["state"] == "accepted" else None
+        row["order_id"] = fixed.get("order_id", name) if row["state"] == "accepted" else None
         rows.append(tuple(row.get(column, fixed.get(column)) for column in DOCUMENT_COLUMNS))
     upsert(desk.connection, documents, DOCUMENT_COLUMNS, rows, update=DOCUMENT_COLUMNS[5:])
     booked = {(c.document, c.revision) for c in settled.booked}
@@ -121,8 +121,9 @@ def record_documents(
             .values(state="replaced"),
             [{"of": name, "at": revision} for name, revision in settled.replaced],
         )
-    written = [c for c in (*found.superseded, *told_anew, *found.candidates) if c.from_batch]
-    _write_tenders(desk, found, written)
+    if found.source is TICKETS_OF:
+        written = [c for c in (*found.superseded, *told_anew, *found.candidates) if c.from_batch]
+        _write_tenders(desk, found, written)
     return [c for c in told_anew if _redated(c, known[c.document, c.revision])]
 
 
@@ -135,14 +136,16 @@ def _write_tenders(desk: Desk, found: Gathered, written: Sequence[Candidate]) ->
     columns = ("entry_id", "tender_id", "tender_code", "amount")
     rows: list[tuple[Any, ...]] = []
     if of:
-        cells_of = [found.tenders[name].tolist() for name in ("candidate", *columns)]
+        cells_of = [found.frames["tenders"][name].tolist() for name in ("candidate", *columns)]
         rows = [
             (of[candidate].document, of[candidate].revision, *cells)
             for candidate, *cells in zip(*cells_of, strict=True)
             if candidate in of
         ]
     for refusal in (c for c in written if c.by_contract):
-        rows += [(refusal.document, refusal.revision, *cells) for cells in refusal.ticket["tenders"]]
+        # Several rows with one entry id may be the very fault: the last stands for them.
+        readable = {tender["entry_id"]: tender for tender in refusal.ticket["parts"]["tenders"]}
+        rows += [(*refusal.key, *(tender[column] for column in columns)) for tender in readable.values()]
     upsert(
         desk.connection,
         tenders,

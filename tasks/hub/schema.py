@@ -420,8 +420,9 @@ pickup_lines = Table(
     metadata,
     Column("document", Text, primary_key=True),  # the ticket that picked up
     Column("line", Integer, primary_key=True),
+    Column("part", Integer, primary_key=True),  # 1.., where a line fills several lines of the order
     Column("order_id", Text, nullable=False),
-    Column("order_line", Integer),  # null: the ticket sold it besides what was ordered
+    Column("order_line", Integer),  # null: voided since, or sold besides what was ordered
     Column("sku", Text, nullable=False),
     Column("source_sku", Text, nullable=False),
     Column("item_type", Integer, nullable=False),

@@ -14,9 +14,22 @@ from tasks import faults
 from tasks.hub.bulk import insert_one, load
 from tasks.hub.desk import Desk
 from tasks.hub.inbox import BatchOutcome
-from tasks.hub.schema import statement_days, statement_numbers, statement_tenders, statements
+from tasks.hub.schema import (
+    statement_days,
+    statement_deposits,
+    statement_numbers,
+    statement_open_orders,
+    statement_tenders,
+    statements,
+)
 
-TABLES = {"days": statement_days, "day_tenders": statement_tenders, "numbers": statement_numbers}
+TABLES = {
+    "days": statement_days,
+    "day_tenders": statement_tenders,
+    "numbers": statement_numbers,
+    "deposits": statement_deposits,
+    "open_orders": statement_open_orders,
+}
 
 faults.declare("hub.statement.rows")
 

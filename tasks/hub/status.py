@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from data_contracts.documents import STREAM_ORDERS, STREAM_STATEMENT
+from data_contracts.life_cycle import OPEN_STATES
+from data_contracts.meaning import LAYAWAY
 from data_contracts.waiting import WAITING_RULES
 from tasks.hub.database import Hub
 from tasks.hub.schema import (
@@ -14,6 +16,8 @@ from tasks.hub.schema import (
     batches,
     document_revisions,
     documents,
+    life_cycles,
+    order_lines,
     orders,
     products,
     quarantine,
@@ -41,6 +45,12 @@ class StoreStatus:
     pending: int
     rejected_batches: int
     last_statement_utc: str | None
+    layaways: int = 0
+    """Layaways that are open."""
+    backorders_waiting: int = 0
+    """Backorders of which some has no stock yet."""
+    expired: int = 0
+    """Open layaways and backorders whose date has passed, as the last advance noted."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,18 @@ def _store(connection: Connection, store: str, baselined: bool) -> StoreStatus:
     open_entries = select(func.count()).select_from(quarantine).where(q.store == store, q.state == "open")
     rejected = select(func.count()).where(batches.c.store == store, batches.c.state == "rejected")
     booked = select(func.count()).select_from(orders).where(orders.c.store == store)
+    c, lines = life_cycles.c, order_lines.c
+    still_open = c.state.in_([state.value for state in OPEN_STATES])
+    layaways, expired = connection.execute(
+        select(func.count().filter(c.kind == LAYAWAY), func.count().filter(c.expired.is_(True))).where(
+            c.store == store, still_open
+        )
+    ).one()
+    waiting = (
+        select(func.count(lines.order_id.distinct()))
+        .join(life_cycles, c.order_id == lines.order_id)
+        .where(c.store == store, still_open, lines.backorder_quantity > 0)
+    )
     last, statement = newest.get(STREAM_ORDERS), newest.get(STREAM_STATEMENT)
     return StoreStatus(
         store=store,
@@ -101,4 +123,7 @@ def _store(connection: Connection, store: str, baselined: bool) -> StoreStatus:
         pending=connection.execute(open_entries.where(waits)).scalar_one(),
         rejected_batches=connection.execute(rejected.select_from(batches)).scalar_one(),
         last_statement_utc=None if statement is None else statement.imported_utc,
+        layaways=layaways,
+        backorders_waiting=connection.execute(waiting).scalar_one(),
+        expired=expired,
     )

@@ -1,4 +1,4 @@
-"""What has changed in a store's RMS database, as numbers; the tickets themselves are read in `tickets`.
+"""What has changed in a store's RMS database, as numbers; `tickets` and `orders` read the documents.
 
 Loads no pandas, so that a cycle that finds nothing stays cheap. Every statement filters on the store's
 RMS StoreID, selects allow-listed columns only, and is 2005-level T-SQL with at most 2,100 parameters.
@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
 )
 
 from data_contracts.business_dates import Rule
@@ -33,6 +34,9 @@ from tasks.rms.tables import (
     configuration,
     item,
     order,
+    order_entry,
+    order_history,
+    record_deleted_log,
     tender_entry,
     transaction,
     transaction_entry,
@@ -49,14 +53,18 @@ ENTRIES_PER_TICKET = 5
 
 TICKET_TABLES = (transaction, transaction_entry, tender_entry)
 
+DELETED_FROM = ("order", "orderentry", "orderhistory")
+"""Tables in RecordDeletedLog, in lower case, of which a deleted row changes an order."""
+
 
 @dataclass(frozen=True)
 class StoreReading:
-    """How a store's tickets are read; the same for export and statement, so that both agree."""
+    """How a store's documents are read; the same for export and statement, so that both agree."""
 
     store: str
     store_id: int
     epoch_of: Callable[[int], int]
+    epoch_of_order: Callable[[int], int]
     zone: str
     rule: Rule
     day_start: str
@@ -117,10 +125,10 @@ def has_one_store_s_batches(connection: Connection) -> bool:
 
 
 class Changed(NamedTuple):
-    """What has changed of a ticket."""
+    """What has changed of a ticket or an order."""
 
     rowversion: int = 0
-    """The greatest that changed; 0 for a ticket of which nothing did."""
+    """The greatest that changed; 0 for a document of which nothing did."""
     entries: tuple[int, ...] = ()
     """Lowest and highest TransactionEntry.ID of the lines that changed."""
     tenders: tuple[int, ...] = ()
@@ -162,6 +170,130 @@ def find_changed_tickets(
         known = changed.get(ticket, Changed())
         changed[ticket] = Changed(max(rowversion, known.rowversion), known.entries, tenders=tuple(ids))
     return changed
+
+
+def find_changed_orders(
+    connection: Connection, store_id: int, above: Mark, bound: int, lookback: int | None
+) -> dict[int, Changed]:
+    """Numbers of orders with a changed row -> what changed; `entries` stays empty.
+
+    A row has changed if `above.rowversion < DBTimeStamp < bound`: of the header, the lines, the history, and
+    the tenders of its deposits. `lookback` limits only the scan of the tenders, as for tickets; the other
+    tables are small. A tender of which the history row is not written yet counts once that row is.
+    """
+    changed: dict[int, Changed] = {}
+    for table, key in ((order, "ID"), (order_entry, "OrderID"), (order_history, "OrderID")):
+        number = table.c[key]
+        query = (
+            select(number, func.max(rowversion_number(table.c.DBTimeStamp)))
+            .where(
+                table.c.StoreID == store_id,
+                table.c.DBTimeStamp > above.rowversion,
+                table.c.DBTimeStamp < bound,
+            )
+            .group_by(number)
+        )
+        for found, rowversion in connection.execute(query):
+            changed[found] = Changed(max(rowversion, changed.get(found, Changed()).rowversion))
+    e, h = tender_entry.c, order_history.c
+    above_id = 0 if lookback is None else max(0, above.tender_entry_id - entries_back(lookback))
+    query = (
+        select(h.OrderID, func.max(rowversion_number(e.DBTimeStamp)), func.min(e.ID), func.max(e.ID))
+        .select_from(tender_entry)
+        .join(order_history, and_(e.OrderHistoryID == h.ID, e.StoreID == h.StoreID))
+        .where(
+            e.StoreID == store_id,
+            e.DBTimeStamp > above.rowversion,
+            e.DBTimeStamp < bound,
+            above_id < e.ID,
+            e.TransactionNumber == 0,  # a tender of a pick-up belongs to its ticket
+        )
+        .group_by(h.OrderID)
+    )
+    for found, rowversion, *ids in connection.execute(query):
+        known = changed.get(found, Changed())
+        changed[found] = Changed(max(rowversion, known.rowversion), tenders=tuple(ids))
+    return changed
+
+
+def deletions_logged(connection: Connection, store_id: int, above_rowversion: int, bound: int) -> bool:
+    """Whether RMS logged that a row of an order was deleted, with a rowversion between the two.
+
+    The log names the row, not the order it belonged to.
+    """
+    log = record_deleted_log.c
+    query = (
+        select(func.count())
+        .select_from(record_deleted_log)
+        .where(
+            log.StoreID == store_id,
+            func.lower(log.TableName).in_(DELETED_FROM),
+            log.DBTimeStamp > above_rowversion,
+            log.DBTimeStamp < bound,
+        )
+    )
+    return bool(connection.scalar(query))
+
+
+def open_order_numbers(connection: Connection, store_id: int, home_types: Sequence[int]) -> set[int]:
+    """Numbers of the open orders that do not stay in the store (layaways, backorders, unknown types)."""
+    query = select(order.c.ID).where(
+        order.c.StoreID == store_id, order.c.Closed == false(), order.c.Type.not_in(home_types)
+    )
+    return set(connection.scalars(query))
+
+
+def closed_order_numbers(connection: Connection, store_id: int, below: int | None = None) -> set[int]:
+    """Numbers of the closed orders of any type, of headers with a rowversion below `below` where given."""
+    query = select(order.c.ID).where(order.c.StoreID == store_id, order.c.Closed == true())
+    if below is not None:
+        query = query.where(order.c.DBTimeStamp < below)
+    return set(connection.scalars(query))
+
+
+def highest_order_history_id(connection: Connection, store_id: int, below: int) -> int:
+    """The highest OrderHistory.ID with a rowversion below `below`; 0 if there is none."""
+    history = order_history.c
+    query = select(func.max(history.ID)).where(history.StoreID == store_id, history.DBTimeStamp < below)
+    return connection.scalar(query) or 0
+
+
+def order_types(connection: Connection, store_id: int, numbers: Iterable[int]) -> dict[int, int]:
+    """number -> [Order].Type, of those of the orders that RMS has."""
+    types: dict[int, int] = {}
+    for keys in key_chunks(numbers):
+        query = select(order.c.ID, order.c.Type).where(order.c.StoreID == store_id, keys.of(order.c.ID))
+        found = dict(connection.execute(query).tuples().all())
+        types.update((number, found[number]) for number in keys.numbers & found.keys())
+    return types
+
+
+def types_of_orders_between(connection: Connection, store_id: int, first: int, last: int) -> dict[int, int]:
+    """number -> [Order].Type of the orders from `first` to `last`, both ends included."""
+    query = select(order.c.ID, order.c.Type).where(
+        order.c.StoreID == store_id, order.c.ID.between(first, last)
+    )
+    return dict(connection.execute(query).tuples().all())
+
+
+def existing_orders(connection: Connection, store_id: int, numbers: Iterable[int]) -> set[int]:
+    """Those of the orders that RMS has."""
+    return set(order_types(connection, store_id, numbers))
+
+
+def recalled_orders(
+    connection: Connection, store_id: int, numbers: Iterable[int], recall_order: int
+) -> dict[int, int]:
+    """Numbers of tickets that picked up an order, among those given -> number of that order."""
+    t = transaction.c
+    recalled: dict[int, int] = {}
+    for keys in key_chunks(numbers):
+        query = select(t.TransactionNumber, t.RecallID).where(
+            t.StoreID == store_id, t.RecallType == recall_order, keys.of(t.TransactionNumber)
+        )
+        found = dict(connection.execute(query).tuples().all())
+        recalled.update((number, found[number]) for number in keys.numbers & found.keys())
+    return recalled
 
 
 def entries_back(lookback: int) -> int:
@@ -223,13 +355,22 @@ def ticket_of_line(connection: Connection, store_id: int, entry_id: int) -> int 
 
 def count_lines(connection: Connection, store_id: int, numbers: Iterable[int]) -> dict[int, int]:
     """number -> lines; tickets without a line are left out."""
-    column = transaction_entry.c.TransactionNumber
+    return _counted_lines(connection, store_id, numbers, transaction_entry, "TransactionNumber")
+
+
+def count_order_lines(connection: Connection, store_id: int, numbers: Iterable[int]) -> dict[int, int]:
+    """number -> lines; orders without a line are left out."""
+    return _counted_lines(connection, store_id, numbers, order_entry, "OrderID")
+
+
+def _counted_lines(
+    connection: Connection, store_id: int, numbers: Iterable[int], table: Table, key: str
+) -> dict[int, int]:
+    column = table.c[key]
     counts: dict[int, int] = {}
     for keys in key_chunks(numbers):
         query = (
-            select(column, func.count())
-            .where(transaction_entry.c.StoreID == store_id, keys.of(column))
-            .group_by(column)
+            select(column, func.count()).where(table.c.StoreID == store_id, keys.of(column)).group_by(column)
         )
         found = dict(connection.execute(query).tuples().all())
         counts.update((number, found[number]) for number in keys.numbers & found.keys())
@@ -287,12 +428,15 @@ def _counted_time(reading: StoreReading) -> ColumnElement[datetime]:
     return transaction.c.Time
 
 
-def in_z_batch(reading: StoreReading) -> ColumnElement[bool]:
-    """Joins a ticket to its Z batch. A store's own database may write another StoreID into the batch."""
-    same_number = batch.c.BatchNumber == transaction.c.BatchNumber
+def in_z_batch(reading: StoreReading, table: Table = transaction) -> ColumnElement[bool]:
+    """Joins a ticket, or a row of another table, to its Z batch.
+
+    A store's own database may write another StoreID into the batch.
+    """
+    same_number = batch.c.BatchNumber == table.c.BatchNumber
     if reading.single_store:
         return same_number
-    return and_(same_number, batch.c.StoreID == transaction.c.StoreID)
+    return and_(same_number, batch.c.StoreID == table.c.StoreID)
 
 
 def _came_after(store_id: int, start: Mark) -> ColumnElement[bool]:
@@ -337,7 +481,7 @@ def written_since(connection: Connection, bound: int) -> bool:
 
 
 class Keys(NamedTuple):
-    """Some ticket numbers that one statement reads."""
+    """Some numbers that one statement reads."""
 
     numbers: frozenset[int]
     dense: bool

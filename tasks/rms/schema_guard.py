@@ -18,11 +18,24 @@ REQUIRED: dict[str, tuple[str, ...]] = {
         *("ID", "StoreID", "TransactionNumber", "ItemID", "ItemType", "Quantity", "Price", "SalesTax"),
         "DBTimeStamp",
     ),
-    "TenderEntry": ("ID", "StoreID", "TransactionNumber", "TenderID", "Amount", "DBTimeStamp"),
+    "TenderEntry": (
+        *("ID", "StoreID", "TransactionNumber", "OrderHistoryID", "TenderID", "Amount", "DBTimeStamp"),
+    ),
     "Item": ("ID", "ItemLookupCode", "Description", "ItemType", "Quantity", "DBTimeStamp"),
     "Tender": ("ID", "Code", "Description"),
     "Batch": ("BatchNumber", "StoreID", "RegisterID", "OpeningTime"),
-    "Order": ("ID", "StoreID", "Type", "Closed"),
+    "Order": (
+        *("ID", "StoreID", "Type", "Closed", "Time", "ExpirationOrDueDate", "Deposit", "Tax", "Total"),
+        "DBTimeStamp",
+    ),
+    "OrderEntry": (
+        *("ID", "StoreID", "OrderID", "ItemID", "QuantityOnOrder", "QuantityRTD", "Price", "DBTimeStamp"),
+    ),
+    "OrderHistory": (
+        *("ID", "StoreID", "OrderID", "TransactionNumber", "BatchNumber", "Date", "DeltaDeposit"),
+        "DBTimeStamp",
+    ),
+    "RecordDeletedLog": ("TableName", "StoreID", "DBTimeStamp"),
     "Configuration": ("StoreID", "TaxSystem"),
 }
 """Every column that tillbridge reads from a store; all of them stand in `tables.READABLE`."""

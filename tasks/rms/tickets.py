@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, compress
 from typing import Any
 
 import pandas as pd
@@ -21,13 +20,22 @@ from data_contracts.documents import TENDERS, TICKET, TICKET_LINES, TICKETS, Kin
 from data_contracts.revisions import ticket_revisions
 from tasks.rms.dialects import rowversion_number, ten_thousandths
 from tasks.rms.reader import TICKET_TABLES, Keys, StoreReading, in_z_batch, key_chunks
+from tasks.rms.rows import (
+    DESCRIPTION_LENGTH,
+    UNREADABLE_AMOUNT,
+    Columns,
+    differing,
+    fetch,
+    fill_unreadable,
+    frame,
+    joined,
+    newest_rowversions,
+    positions,
+    tender_codes,
+    texts,
+    with_header,
+)
 from tasks.rms.tables import batch, item, order, tender, tender_entry, transaction, transaction_entry
-
-DESCRIPTION_LENGTH = 30
-TENDER_CODE_LENGTH = 25
-"""Characters that RMS gives these texts; where a vendor's tool has widened the column they are cut."""
-
-UNREADABLE_AMOUNT = "unreadable_amount"
 
 
 @dataclass(frozen=True)
@@ -66,10 +74,6 @@ class TicketFrames:
         )
 
 
-Columns = dict[str, list[Any]]
-"""What was fetched, by column: rows would cost twice the time."""
-
-
 def read_tickets(connection: Connection, reading: StoreReading, numbers: Sequence[int]) -> TicketFrames:
     """Read tickets by number (at least one), in ascending order; those without a header are left out."""
     headers: list[Columns] = []
@@ -78,21 +82,21 @@ def read_tickets(connection: Connection, reading: StoreReading, numbers: Sequenc
     moved: set[int] = set()
     for keys in key_chunks(numbers):
         parts = [
-            _fetch(connection, query(reading, keys), keys.numbers) for query in (_headers, _lines, _tenders)
+            fetch(connection, query(reading, keys), keys.numbers) for query in (_headers, _lines, _tenders)
         ]
         for table, part in zip(TICKET_TABLES, parts, strict=True):
             query = select(
                 table.c.TransactionNumber.label("number"),
                 rowversion_number(table.c.DBTimeStamp).label("rowversion"),
             ).where(table.c.StoreID == reading.store_id, keys.of(table.c.TransactionNumber))
-            moved |= _differing(part, _fetch(connection, query, keys.numbers))
+            moved |= differing(part, fetch(connection, query, keys.numbers))
         present = set(parts[0]["number"])
         headers.append(parts[0])
-        lines.append(_with_header(parts[1], present))
-        tenders.append(_with_header(parts[2], present))
-    fetched = _joined(headers), _joined(lines), _joined(tenders)
+        lines.append(with_header(parts[1], present))
+        tenders.append(with_header(parts[2], present))
+    fetched = joined(headers), joined(lines), joined(tenders)
     known = set(fetched[0]["number"])
-    unreadable = _fill_unreadable(fetched[1], "quantity")
+    unreadable = fill_unreadable(fetched[1], "quantity")
     disagreeing, untendered = _incomplete(reading, *fetched)
     return TicketFrames(
         *_frames(reading, *fetched, unreadable),
@@ -101,47 +105,6 @@ def read_tickets(connection: Connection, reading: StoreReading, numbers: Sequenc
         incomplete=frozenset(disagreeing | untendered) - unreadable,
         untendered=frozenset(untendered - disagreeing) - unreadable,
     )
-
-
-def _fill_unreadable(part: Columns, name: str) -> frozenset[int]:
-    """Put 0 where RMS holds an absurd amount; the numbers of the tickets it belongs to."""
-    found = frozenset(
-        number for number, value in zip(part["number"], part[name], strict=True) if value is None
-    )
-    if found:
-        part[name] = [value or 0 for value in part[name]]
-    return found
-
-
-def _fetch(connection: Connection, query: Select[Any], wanted: frozenset[int]) -> Columns:
-    """Columns of the rows whose number, which stands first, is wanted."""
-    result = connection.execute(query)
-    names = list(result.keys())
-    rows = [row for row in result.all() if row[0] in wanted]
-    return (
-        dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)) if rows else {n: [] for n in names}
-    )
-
-
-def _differing(read: Columns, now: Columns) -> set[int]:
-    """Numbers of which a row came, went or moved since they were read."""
-    before = sorted(zip(read["number"], read["rowversion"], strict=True))
-    after = sorted(zip(now["number"], now["rowversion"], strict=True))
-    if before == after:
-        return set()
-    old, new = Counter(before), Counter(after)
-    return {number for number, _ in (old - new) + (new - old)}
-
-
-def _with_header(part: Columns, present: set[int]) -> Columns:
-    if present.issuperset(part["number"]):
-        return part
-    keep = [number in present for number in part["number"]]
-    return {name: list(compress(values, keep)) for name, values in part.items()}
-
-
-def _joined(parts: list[Columns]) -> Columns:
-    return {name: list(chain.from_iterable(part[name] for part in parts)) for name in parts[0]}
 
 
 def _headers(reading: StoreReading, keys: Keys) -> Select[Any]:
@@ -245,35 +208,22 @@ def _frames(
     unreadable: frozenset[int],
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     numbers = headers["number"]
-    rowversion = dict(zip(numbers, headers["rowversion"], strict=True))
-    for part in (lines, tenders):
-        for number, written in zip(part["number"], part["rowversion"], strict=True):
-            if written > rowversion[number]:
-                rowversion[number] = written
     units = dict.fromkeys(numbers, 0)
-    line_count = dict.fromkeys(numbers, 0)
-    positions: list[int] = []
     for number, quantity in zip(lines["number"], lines["quantity"], strict=True):
         units[number] += quantity
-        line_count[number] += 1
-        positions.append(line_count[number])
+    line_count = Counter(lines["number"])
     tender_count = Counter(tenders["number"])
     line_frame = _frame(
         reading,
         TICKET_LINES,
         {
             **lines,
-            "line": positions,
-            "sku": _texts(lines["sku"]),
-            "description": _texts(lines["description"], DESCRIPTION_LENGTH),
+            "line": positions(lines["number"]),
+            "sku": texts(lines["sku"]),
+            "description": texts(lines["description"], DESCRIPTION_LENGTH),
         },
     )
-    codes, names = (_texts(tenders[name], TENDER_CODE_LENGTH) for name in ("code", "name"))
-    tender_frame = _frame(
-        reading,
-        TENDERS,
-        {**tenders, "tender_code": [code or name for code, name in zip(codes, names, strict=True)]},
-    )
+    tender_frame = _frame(reading, TENDERS, {**tenders, "tender_code": tender_codes(tenders)})
     dated = date_times(
         headers["time"],
         headers["opening"],
@@ -287,10 +237,10 @@ def _frames(
         {
             **headers,
             "revision": [""] * len(numbers),
-            "rowversion": list(rowversion.values()),
+            "rowversion": newest_rowversions(headers, lines, tenders),
             "occurred_at": [d.occurred_at for d in dated],
             "business_date": [d.business_date for d in dated],
-            "line_count": list(line_count.values()),
+            "line_count": [line_count[number] for number in numbers],
             "tender_count": [tender_count[number] for number in numbers],
             "units": list(units.values()),
             "prices_include_tax": [reading.prices_include_tax] * len(numbers),
@@ -304,27 +254,5 @@ def _frames(
     return ticket_frame, line_frame, tender_frame
 
 
-_DTYPES: dict[Kind, str] = {"integer": "int64", "amount": "int64", "boolean": "bool"}
-
-
 def _frame(reading: StoreReading, columns: dict[str, Kind], values: Columns) -> pd.DataFrame:
-    numbers = values["number"]
-    epochs = {number: reading.epoch_of(number) for number in set(numbers)}
-    filled = {
-        **values,
-        "store": [reading.store] * len(numbers),
-        "epoch": [epochs[number] for number in numbers],
-        "source": [TICKET] * len(numbers),
-    }
-    return pd.DataFrame(
-        {name: pd.Series(filled[name], dtype=_DTYPES.get(kind, "str")) for name, kind in columns.items()}
-    )
-
-
-def _texts(values: list[str], length: int | None = None) -> list[str]:
-    """Without blanks at the end, and without what no UTF-8 file can carry (vendors' tools write both)."""
-    cut = {
-        value: value.replace("\0", "").encode("utf-8", "replace").decode()[:length].rstrip()
-        for value in set(values)
-    }
-    return [cut[value] for value in values]
+    return frame(reading.store, TICKET, reading.epoch_of, columns, values)

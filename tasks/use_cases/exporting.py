@@ -1,4 +1,4 @@
-"""Publishes what a store's tills have rung and changed since the last export. Never writes into RMS.
+"""Publishes the tickets and orders that a store's tills wrote since the last export. Never writes into RMS.
 
 An export that is interrupted anywhere loses nothing: the position travels in the manifest that commits a
 batch, and lies below everything that is not published yet. Loads no pandas while there is nothing to read.
@@ -7,20 +7,28 @@ batch, and lies below everything that is not published yet. Loads no pandas whil
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from data_contracts.documents import MAX_BATCH_LINES, STREAM_ORDERS, TICKET
+from data_contracts.documents import MAX_BATCH_LINES, ORDER, STREAM_ORDERS, TICKET
 from data_contracts.manifest import Head, LastTicket, Mark, Position, Waiting
 from tasks import faults
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder, open_folder
 from tasks.rms import reader
 from tasks.settings import Settings
-from tasks.use_cases.publishing import UNSETTLED, flag, last_ticket_changed, publish_tickets, sums
+from tasks.use_cases.publishing import (
+    flag,
+    flag_orders,
+    last_ticket_changed,
+    publish_documents,
+    recalled_by,
+    sums,
+    travelling,
+)
 from tasks.use_cases.store_session import (
     NumberRanges,
     StoreSession,
@@ -36,11 +44,16 @@ from tasks.use_cases.store_session import (
 )
 
 if TYPE_CHECKING:
+    from tasks.rms.orders import OrderFrames
     from tasks.rms.tickets import TicketFrames
 
 logger = logging.getLogger(__name__)
 
-faults.declare("export.bound_read", "export.tickets_read", "export.batch_published")
+faults.declare("export.bound_read", "export.tickets_read", "export.orders_read", "export.batch_published")
+
+Key = tuple[str, int]
+"""Source and number of a document."""
+K = TypeVar("K", int, Key)
 
 
 @dataclass(frozen=True)
@@ -56,10 +69,15 @@ class ExportReport:
     lines: int = 0
     units: int = 0
     money: int = 0
+    """Lines, units and money of the tickets."""
+    orders: int = 0
+    """Snapshots of layaways and backorders."""
+    deposits: int = 0
+    """Sum of all their changes of deposit, raw."""
     waiting: int = 0
-    """Tickets that RMS has not finished writing; they are read again in each cycle."""
+    """Tickets and orders that RMS has not finished writing; they are read again in each cycle."""
     unsettled: int = 0
-    """Tickets published although they had not settled in time; the hub quarantines them."""
+    """Those published although they had not settled in time; the hub quarantines them."""
     before_baseline: int = 0
     """Changed tickets that RMS already held at the baseline; left alone."""
     held_back: int = 0
@@ -74,12 +92,13 @@ def export_orders(
     dry_run: bool = False,
     now: Callable[[], datetime] = utc_now,
 ) -> ExportReport:
-    """Publish new and changed tickets as batches of the orders stream.
+    """Publish new and changed tickets and orders as batches of the orders stream.
 
     An ordinary cycle reads what changed since `resume`, down to `number_lookback` tickets (and five times
     as many lines and tenders) below the highest read. A sweep reads what changed since `swept` whatever
-    its number, so that late uploads with old numbers arrive too. A dry run reads the same and writes
-    nothing.
+    its number, so that late uploads with old numbers arrive too, and all open orders: a line that was
+    deleted leaves no trace but in them. A deletion that RMS logged makes an ordinary cycle read them too.
+    With a pick-up travels the order it took from. A dry run reads the same and writes nothing.
 
     Raises `NotBaselined`, `CursorWentBack` (the database was restored), `StoreUnavailable`,
     `TransferInterrupted`, `SchemaMismatch` and `ConfigurationError`; batches published until then stay.
@@ -94,29 +113,65 @@ def export_orders(
         faults.point("export.bound_read")
         check_same_database(session, position)
         above = position.swept if sweep else position.resume
-        changed = reader.find_changed_tickets(
-            session.connection, session.store_id, above, bound, None if sweep else lookback
-        )
+        window = None if sweep else lookback
+        changed = reader.find_changed_tickets(session.connection, session.store_id, above, bound, window)
         history = NumberRanges(position.history)
-        pending = {number: found for number, found in changed.items() if number not in history}
-        for entry in position.waiting:
-            pending.setdefault(entry.number, reader.Changed())
+        tickets = {number: found for number, found in changed.items() if number not in history}
+        for number in position.waiting_numbers(TICKET):
+            tickets.setdefault(number, reader.Changed())
+        orders_changed = reader.find_changed_orders(
+            session.connection, session.store_id, above, bound, window
+        )
+        home_types = settings.store(store).codes.home_order_types
+        orders = _orders_to_read(session, position, orders_changed, above, bound, home_types, all_open=sweep)
         held_back = reader.held_back(session.connection, session.store_id, bound, given_out, above_number)
         held_back = [number for number in held_back if number not in history]
         warn_of_held_back(store, STREAM_ORDERS, held_back)
         export = _Export(settings, session, folder, head, bound, sweep, dry_run, now())
-        export.saw(changed.values())
+        export.saw(chain(changed.values(), orders_changed.values()))
         old = sum(number in history for number in changed)
         export.report = ExportReport(
             store, sweep=sweep, dry_run=dry_run, before_baseline=old, held_back=len(held_back)
         )
-        if pending:
-            export.publish(pending)
-        export.finish(pending)
+        if tickets or orders:
+            export.publish(tickets, orders)
+        export.finish()
     report = export.report
-    if not report.tickets:
+    if not report.tickets and not report.orders:
         logger.info("%s/orders: nothing new below rowversion %s, %s waiting", store, bound, report.waiting)
     return report
+
+
+def _orders_to_read(
+    session: StoreSession,
+    position: Position,
+    changed: Mapping[int, reader.Changed],
+    above: Mark,
+    bound: int,
+    home_types: Sequence[int],
+    *,
+    all_open: bool,
+) -> dict[int, reader.Changed]:
+    """Numbers of orders to read -> what changed; among them those to be found deleted.
+
+    Of those that were closed at the start mark none; of those that stay in the store only what was
+    published as open before it became such.
+    """
+    connection, store_id = session.connection, session.store_id
+    waiting = position.waiting_numbers(ORDER)
+    pending = {**dict.fromkeys(waiting, reader.Changed()), **changed}
+    if all_open or reader.deletions_logged(connection, store_id, above.rowversion, bound):
+        # Until the last of them is published no mark may pass what was logged.
+        read_again = reader.Changed(above.rowversion + 1)
+        open_now = reader.open_order_numbers(connection, store_id, home_types)
+        for number in open_now.union(position.open_orders):
+            pending.setdefault(number, read_again)
+    closed = NumberRanges(position.closed_orders)
+    kept = waiting.keys() | position.open_orders
+    types = reader.order_types(connection, store_id, pending.keys() - kept)
+    # Lines without a header need no reading: the header brings a rowversion of its own.
+    kept |= {number for number, kind in types.items() if kind not in home_types}
+    return {number: found for number, found in pending.items() if number in kept and number not in closed}
 
 
 class _Export:
@@ -141,11 +196,14 @@ class _Export:
         self.sweep = sweep
         self.dry_run = dry_run
         self.now = now
-        self.settle = timedelta(minutes=settings.store(session.store).settle_minutes)
-        self.lookback = settings.store(session.store).number_lookback
+        configured = settings.store(session.store)
+        self.settle = timedelta(minutes=configured.settle_minutes)
+        self.lookback = configured.number_lookback
+        self.home_types = configured.codes.home_order_types
         self.before = head.position
         self.position = head.position
-        self.waiting = {entry.number: entry for entry in head.position.waiting}
+        self.closed_orders = NumberRanges(head.position.closed_orders)
+        self.waiting = {(entry.source, entry.number): entry for entry in head.position.waiting}
         self.highest = head.position.resume
         self.report = ExportReport(session.store)
 
@@ -158,30 +216,89 @@ class _Export:
         }
         self.highest = _greater(self.highest, Mark(**highest))
 
-    def publish(self, pending: dict[int, reader.Changed]) -> None:
-        """Read and publish tickets (number -> what changed, nothing if it only waits)."""
-        from tasks.rms.tickets import read_tickets
+    def publish(self, tickets: dict[int, reader.Changed], orders: Mapping[int, reader.Changed]) -> None:
+        """Read and publish tickets and orders (number -> what changed, nothing if it only waits).
 
+        Orders come before tickets, and once more with a pick-up of them that stands in another part.
+        """
         reading = store_reading(self.settings, self.session, self.before)
         if last_ticket_changed(self.session, reading, self.before) and self.before.last_ticket:
-            pending.setdefault(self.before.last_ticket.number, reader.Changed())
-        ordered = sorted(pending, key=lambda number: (pending[number].rowversion, number))
-        counts = reader.count_lines(self.session.connection, self.session.store_id, ordered)
+            tickets.setdefault(self.before.last_ticket.number, reader.Changed())
+        pending: dict[Key, reader.Changed] = {(ORDER, number): found for number, found in orders.items()}
+        pending |= {(TICKET, number): found for number, found in tickets.items()}
+        ordered = sorted(pending, key=lambda key: (key[0] != ORDER, pending[key].rowversion, key[1]))
+        counts = count_lines(self.session, tickets, orders, reading.recall_order)
         done = 0
-        for chunk in cut(ordered, counts):
-            frames = read_tickets(self.session.connection, reading, chunk)
-            faults.point("export.tickets_read")
-            done += len(chunk)
-            ready, flagged = self._settle(chunk, frames)
-            read = max(frames.tickets["number"].tolist(), default=0)
-            self.highest = _greater(self.highest, Mark(ticket_number=read))
+        for part in cut(ordered, counts):
+            done += len(part)
+            read = self._read_tickets(reading, [number for source, number in part if source == TICKET])
+            wanted = {number for source, number in part if source == ORDER}
+            if read is not None:
+                recalled = recalled_by(read, reading, self.home_types, self.position.open_orders)
+                wanted |= {number for number in recalled if number not in self.closed_orders}
+            snapshots = self._read_orders(reading, wanted)
             self._move(pending, ordered[done:])
-            if ready:
-                self._publish(flag(frames.only(ready), flagged))
+            if read is not None or snapshots is not None:
+                self._publish(read, snapshots)
 
-    def finish(self, pending: Mapping[int, reader.Changed]) -> None:
+    def _read_tickets(self, reading: reader.StoreReading, numbers: Sequence[int]) -> TicketFrames | None:
+        """Those of the tickets that are to be published now."""
+        from tasks.rms.tickets import read_tickets
+
+        if not numbers:
+            return None
+        frames = read_tickets(self.session.connection, reading, numbers)
+        faults.point("export.tickets_read")
+        present = set(frames.tickets["number"].tolist())
+        self.highest = _greater(self.highest, Mark(ticket_number=max(present, default=0)))
+        held, late = self._settle(TICKET, numbers, frames.moved, frames.unsettled)
+        # Without a tender, but its lines make up the total: RMS has it so, nothing is unfinished.
+        return flag(frames.only(present - held), late - frames.untendered) if present - held else None
+
+    def _read_orders(self, reading: reader.StoreReading, numbers: set[int]) -> OrderFrames | None:
+        """Those of the orders that are to be published now, the deleted ones among them."""
+        from tasks.rms.orders import deleted_orders, read_orders
+
+        if not numbers:
+            return None
+        connection, published = self.session.connection, self.position.open_orders
+        read = read_orders(connection, reading, sorted(numbers))
+        faults.point("export.orders_read")
+        gone = numbers.intersection(published).difference(read.numbers)
+        # To close an order in the hub for good one look is not enough.
+        seen_later = reader.existing_orders(connection, self.session.store_id, gone)
+        gone -= seen_later
+        frames = travelling(read, self.home_types, published)
+        held, late = self._settle(
+            ORDER,
+            numbers,
+            frames.moved | seen_later,
+            frames.unsettled | seen_later,
+            as_published=self._stayed_empty(frames),
+        )
+        ready = set(frames.numbers) - held
+        if not ready and not gone:
+            return None
+        chosen = flag_orders(frames.only(ready), late)
+        return chosen.with_deleted(deleted_orders(reading, gone, self.now)) if gone else chosen
+
+    def _stayed_empty(self, frames: OrderFrames) -> set[int]:
+        """Orders without a line that a sweep comes across and of which nothing was written since long."""
+        if not self.sweep:
+            return set()
+        rowversions = zip(frames.numbers, frames.orders["rowversion"].tolist(), strict=True)
+        return {
+            number
+            for number, rowversion in rowversions
+            if number in frames.incomplete
+            and number in self.position.open_orders
+            and rowversion <= self.before.resume.rowversion
+            and (ORDER, number) not in self.waiting
+        }
+
+    def finish(self) -> None:
         """Write where the export stands where no manifest says it."""
-        self._move(pending, ())
+        self._move({}, ())
         self.report = replace(self.report, waiting=len(self.waiting))
         if self.dry_run:
             return
@@ -196,39 +313,52 @@ class _Export:
         if checked != self.head:
             batches.replace_head(self.folder, checked)
 
-    def _settle(self, chunk: Sequence[int], frames: TicketFrames) -> tuple[set[int], set[int]]:
-        """(numbers to publish, those of them that are flagged); the others go on the waiting list."""
-        present = set(frames.tickets["number"].tolist())
-        flagged: set[int] = set()
+    def _settle(
+        self,
+        source: str,
+        numbers: Iterable[int],
+        moved: Collection[int],
+        unsettled: Collection[int],
+        *,
+        as_published: Collection[int] = (),
+    ) -> tuple[set[int], set[int]]:
+        """(numbers that go on the waiting list, unsettled ones that are published all the same).
+
+        Those in `as_published` have waited before.
+        """
         held: set[int] = set()
-        for number in frames.unsettled:
-            entry = self.waiting.get(number) or Waiting(
-                source=TICKET, number=number, first_seen_utc=utc_text(self.now)
+        late: set[int] = set()
+        for number in unsettled:
+            entry = self.waiting.get((source, number)) or Waiting(
+                source=source, number=number, first_seen_utc=utc_text(self.now)
             )
             waited = self.now - from_utc_text(entry.first_seen_utc)
             # What moved under our eyes may be torn: it is read again, however long it waits.
-            if number not in frames.moved and waited >= self.settle:
-                # Without a tender, but its lines make up the total: RMS has it so, nothing is unfinished.
-                if number not in frames.untendered:
-                    flagged.add(number)
+            if number not in moved and (waited >= self.settle or number in as_published):
+                late.add(number)
             else:
-                self.waiting[number] = entry
+                self.waiting[source, number] = entry
                 held.add(number)
         # Lines without a header need no waiting: the header brings a rowversion of its own.
-        for number in chunk:
+        for number in numbers:
             if number not in held:
-                self.waiting.pop(number, None)
-        return present - held, flagged
+                self.waiting.pop((source, number), None)
+        return held, late
 
-    def _move(self, pending: Mapping[int, reader.Changed], rest: Sequence[int]) -> None:
+    def _move(self, pending: Mapping[Key, reader.Changed], rest: Sequence[Key]) -> None:
         """Move the marks to just below what is not published yet; past everything read if nothing is left."""
         before = self.before.resume
         # Those that only wait are read again by key and hold nothing back.
-        left = {number: pending[number] for number in rest if pending[number].rowversion > 0}
+        left = {key: pending[key] for key in rest if pending[key].rowversion > 0}
         entries_back = reader.entries_back(self.lookback)
         mark = Mark(
             rowversion=min((found.rowversion for found in left.values()), default=self.bound) - 1,
-            ticket_number=_reaching(before.ticket_number, self.highest.ticket_number, self.lookback, left),
+            ticket_number=_reaching(
+                before.ticket_number,
+                self.highest.ticket_number,
+                self.lookback,
+                (number for source, number in left if source == TICKET),
+            ),
             entry_id=_reaching(
                 before.entry_id,
                 self.highest.entry_id,
@@ -246,22 +376,25 @@ class _Export:
             update={
                 "resume": _greater(before, mark),
                 "swept": _greater(self.before.swept, mark) if self.sweep else self.before.swept,
-                "waiting": tuple(self.waiting[n] for n in sorted(self.waiting)),
+                "waiting": tuple(self.waiting[key] for key in sorted(self.waiting)),
             }
         )
 
-    def _publish(self, frames: TicketFrames) -> None:
-        self.position = self.position.model_copy(
-            update={"last_ticket": _last_ticket(self.session, self.position.last_ticket, frames)}
-        )
-        units, money = sums(frames)
-        unsettled = int(frames.tickets["flags"].str.contains(UNSETTLED, regex=False).sum())
+    def _publish(self, tickets: TicketFrames | None, orders: OrderFrames | None) -> None:
+        if tickets is not None:
+            last = _last_ticket(self.session, self.position.last_ticket, tickets)
+            self.position = self.position.model_copy(update={"last_ticket": last})
+        if orders is not None:
+            still_open = _open_orders(self.position.open_orders, orders, self.home_types)
+            self.position = self.position.model_copy(update={"open_orders": still_open})
+        said = sums(tickets, orders)
         published = self.report.batches
         if not self.dry_run:
-            manifest = publish_tickets(
+            manifest = publish_documents(
                 self.folder,
                 self.session.store,
-                frames,
+                tickets,
+                orders,
                 self.position,
                 created_utc=utc_text(self.now),
                 bound=self.bound,
@@ -275,24 +408,39 @@ class _Export:
         self.report = replace(
             self.report,
             batches=published,
-            tickets=self.report.tickets + len(frames.tickets),
-            lines=self.report.lines + len(frames.lines),
-            units=self.report.units + units,
-            money=self.report.money + money,
-            unsettled=self.report.unsettled + unsettled,
+            tickets=self.report.tickets + said.tickets,
+            lines=self.report.lines + said.lines,
+            units=self.report.units + said.units,
+            money=self.report.money + said.money,
+            orders=self.report.orders + said.orders,
+            deposits=self.report.deposits + said.deposits,
+            unsettled=self.report.unsettled + said.unsettled,
         )
 
 
-def cut(ordered: Sequence[int], counts: Mapping[int, int]) -> Iterator[list[int]]:
+def count_lines(
+    session: StoreSession, tickets: Iterable[int], orders: Iterable[int], recall_order: int
+) -> dict[Key, int]:
+    """Lines of tickets and orders; a pick-up counts with those of the order that travels with it."""
+    connection, store_id, numbers = session.connection, session.store_id, list(tickets)
+    recalled = reader.recalled_orders(connection, store_id, numbers, recall_order)
+    of_orders = reader.count_order_lines(connection, store_id, {*orders, *recalled.values()})
+    counts: dict[Key, int] = {(ORDER, number): count for number, count in of_orders.items()}
+    for number, count in reader.count_lines(connection, store_id, numbers).items():
+        counts[TICKET, number] = count + of_orders.get(recalled.get(number, 0), 0)
+    return counts
+
+
+def cut(ordered: Sequence[K], counts: Mapping[K, int]) -> Iterator[list[K]]:
     """Parts of at most 50,000 lines, documents whole."""
-    chunk: list[int] = []
+    chunk: list[K] = []
     lines = 0
-    for number in ordered:
-        count = counts.get(number, 0)
+    for document in ordered:
+        count = counts.get(document, 0)
         if chunk and lines + count > MAX_BATCH_LINES:
             yield chunk
             chunk, lines = [], 0
-        chunk.append(number)
+        chunk.append(document)
         lines += count
     if chunk:
         yield chunk
@@ -322,6 +470,19 @@ def _last_ticket(session: StoreSession, before: LastTicket | None, frames: Ticke
         time=reader.ticket_time(session.connection, session.store_id, number) or "",
         first_entry_id=min(lines, default=0),
     )
+
+
+def _open_orders(before: Iterable[int], published: OrderFrames, home_types: Sequence[int]) -> tuple[int, ...]:
+    """Orders published as open and not yet as closed, or as one that stays in the store."""
+    headers = published.orders
+    rows = zip(published.numbers, headers["closed"].tolist(), headers["order_type"].tolist(), strict=True)
+    still_open = set(before)
+    for number, closed, kind in rows:
+        if closed or kind in home_types:
+            still_open.discard(number)
+        else:
+            still_open.add(number)
+    return tuple(sorted(still_open))
 
 
 def _head_of(sequence: int, batch_id: str, head: Head, position: Position, now: datetime) -> Head:

@@ -1,11 +1,12 @@
-"""Publishes read tickets as a batch; the same for the export and for sending again, so that both agree."""
+"""Publishes read tickets and orders as a batch; the same for export and sending again, so that both agree."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from data_contracts.documents import FILES, STREAM_ORDERS
+from data_contracts.documents import FILES, ORDER_ROLES, STREAM_ORDERS, TICKET_ROLES
 from data_contracts.manifest import Manifest, Mark, Position
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder
@@ -13,6 +14,9 @@ from tasks.rms import reader
 from tasks.use_cases.store_session import StoreSession, program_version
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.rms.orders import OrderFrames
     from tasks.rms.tickets import TicketFrames
 
 UNSETTLED = "unsettled"
@@ -43,27 +47,95 @@ def seen_mark(position: Position, number: int, lookback: int) -> Mark:
 
 def flag(frames: TicketFrames, numbers: set[int]) -> TicketFrames:
     """The same tickets, those numbers flagged as unsettled."""
+    return replace(frames, tickets=_flagged(frames.tickets, numbers))
+
+
+def flag_orders(frames: OrderFrames, numbers: set[int]) -> OrderFrames:
+    """The same orders, those numbers flagged as unsettled."""
+    return replace(frames, orders=_flagged(frames.orders, numbers))
+
+
+def _flagged(headers: pd.DataFrame, numbers: set[int]) -> pd.DataFrame:
     if not numbers:
-        return frames
-    tickets = frames.tickets.copy()
-    tickets["flags"] = [
+        return headers
+    flags = [
         ";".join(filter(None, (flags, UNSETTLED))) if number in numbers else flags
-        for number, flags in zip(tickets["number"].tolist(), tickets["flags"].tolist(), strict=True)
+        for number, flags in zip(headers["number"].tolist(), headers["flags"].tolist(), strict=True)
     ]
-    tickets["flags"] = tickets["flags"].astype("str")
-    return replace(frames, tickets=tickets)
+    return headers.assign(flags=flags).astype({"flags": "str"})
 
 
-def sums(frames: TicketFrames) -> tuple[int, int]:
-    """(units, money) of some tickets in ten-thousandths."""
+class Sums(NamedTuple):
+    """What some documents come to; units and money in ten-thousandths."""
+
+    tickets: int = 0
+    lines: int = 0
+    units: int = 0
+    money: int = 0
+    """Lines, units and money of the tickets."""
+    orders: int = 0
+    deposits: int = 0
+    """DeltaDeposit of the orders, raw."""
+    unsettled: int = 0
+    """Tickets and orders flagged as unsettled."""
+
+
+def sums(tickets: TicketFrames | None, orders: OrderFrames | None) -> Sums:
+    """What documents come to that travel together."""
+    said = Sums()
     # Python's integers: numpy's would leave 64 bits without a word.
-    return sum(frames.tickets["units"].tolist()), sum(frames.tickets["total"].tolist())
+    if tickets is not None:
+        said = said._replace(
+            tickets=len(tickets.tickets),
+            lines=len(tickets.lines),
+            units=sum(tickets.tickets["units"].tolist()),
+            money=sum(tickets.tickets["total"].tolist()),
+            unsettled=_count_flagged(tickets.tickets),
+        )
+    if orders is not None:
+        said = said._replace(
+            orders=len(orders.orders),
+            deposits=sum(orders.orders["deposit_changes"].tolist()),
+            unsettled=said.unsettled + _count_flagged(orders.orders),
+        )
+    return said
 
 
-def publish_tickets(
+def _count_flagged(headers: pd.DataFrame) -> int:
+    return sum(UNSETTLED in flags.split(";") for flags in headers["flags"].tolist())
+
+
+def recalled_by(
+    tickets: TicketFrames, reading: reader.StoreReading, home_types: Sequence[int], published: Collection[int]
+) -> set[int]:
+    """Numbers of the orders that pick-up tickets took from: not those that stay in the store.
+
+    Unless such an order was published as open (`published`) before it became one that stays.
+    """
+    headers = tickets.tickets
+    return {
+        order
+        for recall_type, order, order_type in zip(
+            headers["recall_type"].tolist(),
+            headers["recall_id"].tolist(),
+            headers["recalled_order_type"].tolist(),
+            strict=True,
+        )
+        if recall_type == reading.recall_order and (order_type not in home_types or order in published)
+    }
+
+
+def travelling(orders: OrderFrames, home_types: Sequence[int], published: Collection[int]) -> OrderFrames:
+    """Orders without those that stay in the store, unless published as open before they became such."""
+    types = zip(orders.numbers, orders.orders["order_type"].tolist(), strict=True)
+    return orders.only(number for number, kind in types if kind not in home_types or number in published)
+
+
+def publish_documents(
     folder: Folder,
     store: str,
-    frames: TicketFrames,
+    tickets: TicketFrames | None,
+    orders: OrderFrames | None,
     position: Position,
     *,
     created_utc: str,
@@ -73,11 +145,16 @@ def publish_tickets(
     before_baseline: int = 0,
     replaces: int | None = None,
 ) -> Manifest:
-    """Publish tickets as the next batch of the orders stream, which then stands at `position`."""
-    from data_contracts.frames import write_csv
+    """Publish documents as the next batch of the orders stream, which then stands at `position`."""
+    from data_contracts.frames import no_rows, write_csv
 
-    tables = {"tickets": frames.tickets, "ticket_lines": frames.lines, "tenders": frames.tenders}
-    units, money = sums(frames)
+    tables = {role: no_rows(columns) for role, columns in FILES[STREAM_ORDERS].items()}
+    if tickets is not None:
+        tables |= zip(TICKET_ROLES, (tickets.tickets, tickets.lines, tickets.tenders), strict=True)
+    if orders is not None:
+        parts = (orders.orders, orders.lines, orders.history, orders.tenders)
+        tables |= zip(ORDER_ROLES, parts, strict=True)
+    said = sums(tickets, orders)
     return batches.publish_batch(
         folder,
         batches.Draft(
@@ -86,9 +163,11 @@ def publish_tickets(
             epoch=position.epochs[-1].epoch,
             stream=STREAM_ORDERS,
             created_utc=created_utc,
-            documents=len(frames.tickets),
-            units=units,
-            money=money,
+            documents=said.tickets + said.orders,
+            units=said.units,
+            money=said.money,
+            orders=said.orders,
+            deposits=said.deposits,
             bound=bound,
             range_from=range_from,
             range_to=range_to,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.hub.database import open_hub
+from tasks.hub.registry import configure
 from tasks.settings import Settings
 from tasks.use_cases.advancing import AllocatedOrder
 
@@ -32,4 +34,21 @@ def receive_stock(
     The same file, or another with a reference that was used before, is received once. Raises
     `ContractBroken` that names every faulty line, `ConfigurationError`, `HubUnavailable`.
     """
-    raise NotImplementedError(str(file))
+    from tasks.hub import receiving
+
+    with open_hub(settings.hub_url) as hub:
+        if not dry_run:  # a warehouse that is new in the settings counts from this receipt on
+            configure(hub, settings)
+        received = receiving.receive_stock(hub, settings, file, reference=reference, dry_run=dry_run)
+    return ReceiptReport(
+        receipt=received.receipt,
+        lines=received.lines,
+        units=received.units,
+        warehouses=received.warehouses,
+        allocated=tuple(
+            AllocatedOrder(order.order_id, order.number, order.units, order.filled)
+            for order in received.allocated
+        ),
+        already=received.already,
+        dry_run=dry_run,
+    )

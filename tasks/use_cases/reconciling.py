@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from data_contracts.amounts import show_money, show_units
 from data_contracts.errors import NotYetArrived
-from data_contracts.reconciling import Day, ReconcileReport
+from data_contracts.meaning import RmsCodes
+from data_contracts.reconciling import Day, DepositDay, OrderDifference, ReconcileReport
 from tasks.hub import reconcile as hub_reconcile
 from tasks.hub.database import open_hub
 from tasks.settings import Settings
@@ -23,13 +24,28 @@ class Reconciliation:
 
     @property
     def unexplained(self) -> int:
-        """How many tickets, days and proofs nobody can account for."""
+        """How many tickets, days, orders and proofs nobody can account for."""
         return sum(store.unexplained for store in self.stores) + len(self.without_statement)
 
     @property
     def tickets(self) -> int:
         """Tickets that the stores have stated."""
         return sum(day.store.tickets for store in self.stores for day in store.days)
+
+    @property
+    def open_orders(self) -> int:
+        """Layaways and backorders that are open, as the stores have stated."""
+        return sum(store.open_orders for store in self.stores)
+
+    @property
+    def reserved(self) -> int:
+        """Units that the hub holds for them."""
+        return sum(store.reserved for store in self.stores)
+
+    @property
+    def deposits_held(self) -> int:
+        """What the hub holds of their deposits."""
+        return sum(store.deposits_held for store in self.stores)
 
     @property
     def sentence(self) -> str:
@@ -39,7 +55,9 @@ class Reconciliation:
         money = sum(day.store.total for store in self.stores for day in store.days)
         return (
             f"{self.unexplained} unexplained: {self.tickets:,} tickets, {show_units(units)} units and "
-            f"{show_money(money)} stated by {len(self.stores)} stores; {open_ones} in quarantine or pending"
+            f"{show_money(money)}, {self.open_orders:,} open orders with {show_units(self.reserved)} units "
+            f"reserved and {show_money(self.deposits_held)} deposits held, stated by {len(self.stores)} "
+            f"stores; {open_ones} in quarantine or pending"
         )
 
     @property
@@ -59,9 +77,9 @@ class Reconciliation:
 
 def reconcile_store(settings: Settings, store: str) -> ReconcileReport:
     """One store against its newest statement; `NotYetArrived` if it has sent none."""
-    settings.store(store)
+    codes = settings.store(store).codes
     with open_hub(settings.hub_url) as hub:
-        return hub_reconcile.reconcile(hub, store)
+        return hub_reconcile.reconcile(hub, store, codes=RmsCodes(**codes.model_dump()))
 
 
 def reconcile_stores(settings: Settings, stores: Sequence[str] = ()) -> Reconciliation:
@@ -89,8 +107,42 @@ def _findings(report: ReconcileReport) -> Iterator[str]:
         yield f"{report.store}: {word} {numbers} in the hub, but the store does not have it."
     for day in report.unexplained_days:
         yield f"{report.store}: {day.business_date}, Z batch {day.z_batch}: {_difference(day)}."
+    for order in report.orders:
+        yield f"{report.store}: {_order_difference(report.store, order)}"
+    for deposits in report.unexplained_deposits:
+        yield f"{report.store}: {_deposit_difference(report.store, deposits)}"
     for proof in report.broken_proofs:
         yield f"{report.store}: {proof}"
+
+
+def _order_difference(store: str, order: OrderDifference) -> str:
+    again = f"`tillbridge resend {store} --orders {order.number}`"
+    if order.what == "extra":
+        return (
+            f"order {order.number} is open in the hub, but not at the store. If no batch waits to be "
+            f"imported, run `tillbridge export {store} --sweep` at the store, or {again} if RMS still has it."
+        )
+    what = "missing" if order.what == "missing" else "differs"
+    does = "does not" if order.what == "missing" else "does not have it as it is"
+    return (
+        f"order {order.number} {what}: the store has it open, the hub {does}. "
+        f"If no batch waits to be imported, run {again} at the store."
+    )
+
+
+def _deposit_difference(store: str, day: DepositDay) -> str:
+    apart = day.difference
+    parts = [
+        f"{apart.entries} changes" if apart.entries else "",
+        f"{show_money(apart.amount)} in all" if apart.amount else "",
+        f"{show_money(apart.tendered)} tendered" if apart.tendered else "",
+    ]
+    return (
+        f"deposits of {day.business_date}, Z batch {day.z_batch}: store less hub is "
+        f"{', '.join(part for part in parts if part)}. If no batch waits to be imported, run "
+        f"`tillbridge export {store} --sweep` at the store; a closed order needs `tillbridge resend {store} "
+        "--orders N`."
+    )
 
 
 def _difference(day: Day) -> str:
@@ -114,5 +166,13 @@ def _explained(report: ReconcileReport) -> Iterator[str]:
         )
     for numbers in report.waiting:
         yield f"{report.store}: RMS is still writing ticket {numbers}."
+    for numbers in report.waiting_orders:
+        yield f"{report.store}: RMS is still writing order {numbers}."
+    for numbers in report.lost:
+        word = "ticket" if numbers.count == 1 else f"{numbers.count} tickets"
+        yield (
+            f"{report.store}: RMS lost {word} {numbers} of epoch {numbers.epoch} when its database was "
+            "restored; the hub has it."
+        )
     if report.newer:
         yield f"{report.store}: {report.newer} tickets are newer than the statement and left out."

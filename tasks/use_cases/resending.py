@@ -1,4 +1,4 @@
-"""Publishes a range of a store's tickets once more: a rejected batch, some numbers, some business dates.
+"""Publishes some of a store's documents once more: a rejected batch, some numbers, some business dates.
 
 The way forward for what the hub has refused or lost. It never moves the position, so the ordinary export
 finds afterwards what it would have found; and what the hub has already, it knows by its hash.
@@ -10,9 +10,9 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from data_contracts.documents import STREAM_ORDERS
+from data_contracts.documents import ORDER, STREAM_ORDERS, TICKET
 from data_contracts.manifest import Mark, Position
 from tasks import faults
 from tasks.exchange import batches
@@ -21,9 +21,18 @@ from tasks.rms import reader
 from tasks.rms.dialects import read_bound
 from tasks.settings import Settings
 from tasks.use_cases import selecting
-from tasks.use_cases.exporting import cut
-from tasks.use_cases.publishing import flag, publish_tickets, seen_mark, sums
+from tasks.use_cases.exporting import Key, count_lines, cut
+from tasks.use_cases.publishing import (
+    flag,
+    flag_orders,
+    publish_documents,
+    recalled_by,
+    seen_mark,
+    sums,
+    travelling,
+)
 from tasks.use_cases.store_session import (
+    NumberRanges,
     StoreSession,
     check_same_database,
     open_store,
@@ -34,11 +43,12 @@ from tasks.use_cases.store_session import (
 )
 
 if TYPE_CHECKING:
+    from tasks.rms.orders import OrderFrames
     from tasks.rms.tickets import TicketFrames
 
 logger = logging.getLogger(__name__)
 
-faults.declare("resend.tickets_read", "resend.batch_published")
+faults.declare("resend.documents_read", "resend.batch_published")
 
 
 @dataclass(frozen=True)
@@ -55,14 +65,19 @@ class ResendReport:
     lines: int = 0
     units: int = 0
     money: int = 0
+    """Lines, units and money of the tickets."""
+    orders: int = 0
+    """Snapshots of layaways and backorders: chosen, or taken from by a chosen pick-up."""
+    deposits: int = 0
+    """Sum of all their changes of deposit, raw."""
     unsettled: int = 0
-    """Tickets among them that never settled: flagged, as they were when first published."""
+    """Documents among them that never settled: flagged, as they were when first published."""
     left_to_export: int = 0
-    """Tickets that RMS is still writing: the ordinary export publishes them once they stand."""
+    """Documents that RMS is still writing: the ordinary export publishes them once they stand."""
     before_baseline: int = 0
-    """Tickets that RMS held at the baseline; they never travel."""
+    """Documents that RMS held at the baseline; they never travel."""
     absent: int = 0
-    """Numbers under which RMS holds no ticket of this store."""
+    """Numbers under which RMS holds no such document of this store."""
 
 
 def resend(
@@ -71,24 +86,27 @@ def resend(
     *,
     batch: int | None = None,
     numbers: tuple[int, int] | None = None,
+    orders: tuple[int, int] | None = None,
     dates: tuple[date, date] | None = None,
     dry_run: bool = False,
     now: Callable[[], datetime] = utc_now,
 ) -> ResendReport:
-    """Read tickets again and publish them as new batches of the orders stream.
+    """Read documents again and publish them as new batches of the orders stream.
 
     Exactly one selection: `batch` (sequence of an orders batch, waiting or archived; the new ones say
-    that they replace it), `numbers` (TransactionNumbers, first and last included) or `dates` (business
-    dates by the store's rule, first and last included). Tickets travel as RMS has them now. Sending again
-    what the hub has changes nothing there, and so does running this twice.
+    that they replace it), `numbers` (TransactionNumbers, first and last included), `orders` (numbers of
+    layaways and backorders, likewise) or `dates` (business dates of tickets by the store's rule, likewise).
+    Documents travel as RMS has them now, and with a pick-up the order it took from. Sending again what the
+    hub has changes nothing there, and so does running this twice.
 
     Raises `ConfigurationError` (not one selection, no such batch), `ContractBroken` (the manifest of the
     batch cannot be read), and whatever `exporting.export_orders` raises; batches published until then stay.
     """
-    selecting.check_selection(store, batch, numbers, dates)
+    selecting.check_selection(store, batch, numbers, orders, dates)
     folder = open_folder(settings.exchange_url)
     position = position_of(folder, store).position
     replaced = selecting.find_manifests(folder, store, batch) if batch is not None else []
+    home_types = settings.store(store).codes.home_order_types
     with open_store(settings, store) as session:
         check_same_database(session, position)
         reading = store_reading(settings, session, position)
@@ -96,15 +114,28 @@ def resend(
             chosen = selecting.by_date(session, reading, position, *dates)
         elif numbers is not None:
             chosen = selecting.by_number(session, reading, position, *numbers)
+        elif orders is not None:
+            chosen = selecting.by_order(session, position, *orders, home_types)
         else:
-            chosen = selecting.of_batches(session, position, folder, replaced)
+            chosen = selecting.of_batches(session, position, folder, replaced, home_types)
         work = _Resend(settings, session, reading, folder, position, chosen, batch, dry_run, now())
-        if chosen.numbers:
-            work.publish()
+        work.publish()
     report = work.report
-    if not report.tickets:
+    if not report.tickets and not report.orders:
         logger.info("%s/orders: nothing to send again", store)
     return report
+
+
+F = TypeVar("F")
+
+
+class _Read(NamedTuple, Generic[F]):
+    """Documents of one source, read to be sent again."""
+
+    frames: F | None
+    """What goes out; None if nothing does."""
+    left: int = 0
+    absent: int = 0
 
 
 class _Resend:
@@ -129,6 +160,8 @@ class _Resend:
         self.dry_run = dry_run
         self.now = now
         self.lookback = settings.store(session.store).number_lookback
+        self.home_types = settings.store(session.store).codes.home_order_types
+        self.closed_orders = NumberRanges(position.closed_orders)
         self.reading = reading
         self.report = ResendReport(
             session.store,
@@ -140,34 +173,35 @@ class _Resend:
 
     def publish(self) -> None:
         """Read and publish all that was chosen."""
-        session, numbers = self.session, self.chosen.numbers
-        counts = reader.count_lines(session.connection, session.store_id, numbers)
-        for part in cut(numbers, counts):
+        session, chosen = self.session, self.chosen
+        documents: list[Key] = [(ORDER, number) for number in chosen.orders]
+        documents += [(TICKET, number) for number in chosen.tickets]
+        counts = count_lines(session, chosen.tickets, chosen.orders, self.reading.recall_order)
+        for part in cut(documents, counts):
             while not self._send(part):
                 logger.info("%s/orders: another export published meanwhile; reading again", session.store)
 
-    def _send(self, part: Sequence[int]) -> bool:
+    def _send(self, part: Sequence[Key]) -> bool:
         """Whether this part went out with nothing published since before it was read.
 
         Otherwise a newer revision may stand before ours, which the hub would take for the newest: only
-        tickets that were read after it put that right.
+        documents that were read after it put that right.
         """
-        from tasks.rms.tickets import read_tickets
-
         newest = batches.newest_sequence(self.folder, self.session.store, STREAM_ORDERS)
         position = position_of(self.folder, self.session.store).position
         bound = read_bound(self.session.connection)
-        read = read_tickets(self.session.connection, self.reading, part)
-        faults.point("resend.tickets_read")
-        inside = _dated(read, self.chosen.dates)
-        ready, flagged = self._settled(inside, position, bound)
-        frames = flag(inside.only(ready), flagged)
-        if ready and not self.dry_run:
-            range_from, range_to = _range(frames)
-            manifest = publish_tickets(
+        tickets = self._read_tickets([n for source, n in part if source == TICKET], position, bound)
+        orders = self._read_orders(
+            {n for source, n in part if source == ORDER}, tickets.frames, position, bound
+        )
+        faults.point("resend.documents_read")
+        if (tickets.frames is not None or orders.frames is not None) and not self.dry_run:
+            range_from, range_to = _range(tickets.frames, orders.frames)
+            manifest = publish_documents(
                 self.folder,
                 self.session.store,
-                frames,
+                tickets.frames,
+                orders.frames,
                 position,
                 created_utc=utc_text(self.now),
                 bound=bound,
@@ -180,38 +214,95 @@ class _Resend:
             same = batches.find_batches(self.folder, self.session.store, STREAM_ORDERS, manifest.sequence)
             if manifest.sequence != newest + 1 or len(same) > 1:
                 return False
-        units, money = sums(frames)
+        said = sums(tickets.frames, orders.frames)
         self.report = replace(
             self.report,
-            tickets=self.report.tickets + len(frames.tickets),
-            lines=self.report.lines + len(frames.lines),
-            units=self.report.units + units,
-            money=self.report.money + money,
-            unsettled=self.report.unsettled + len(flagged),
-            left_to_export=self.report.left_to_export + len(inside.tickets) - len(ready),
-            absent=self.report.absent + len(part) - len(read.tickets),
+            tickets=self.report.tickets + said.tickets,
+            lines=self.report.lines + said.lines,
+            units=self.report.units + said.units,
+            money=self.report.money + said.money,
+            orders=self.report.orders + said.orders,
+            deposits=self.report.deposits + said.deposits,
+            unsettled=self.report.unsettled + said.unsettled,
+            left_to_export=self.report.left_to_export + tickets.left + orders.left,
+            absent=self.report.absent + tickets.absent + orders.absent,
         )
         return True
 
-    def _settled(self, frames: TicketFrames, position: Position, bound: int) -> tuple[set[int], set[int]]:
-        """(numbers to publish, those of them that are flagged); the export has the others before it."""
-        waiting = {entry.number for entry in position.waiting}
+    def _read_tickets(self, numbers: Sequence[int], position: Position, bound: int) -> _Read[TicketFrames]:
+        from tasks.rms.tickets import read_tickets
+
+        if not numbers:
+            return _Read(None)
+        read = read_tickets(self.session.connection, self.reading, numbers)
+        inside = _dated(read, self.chosen.dates)
+        waiting = position.waiting_numbers(TICKET)
         ready: set[int] = set()
-        flagged: set[int] = set()
-        for number, rowversion in zip(
-            frames.tickets["number"].tolist(), frames.tickets["rowversion"].tolist(), strict=True
-        ):
-            if number in frames.moved or rowversion >= bound:
+        late: set[int] = set()
+        rows = inside.tickets[["number", "rowversion"]].itertuples(index=False, name=None)
+        for number, rowversion in rows:
+            if number in inside.moved or rowversion >= bound:
                 continue
-            if number in frames.incomplete:
+            if number in inside.incomplete:
                 seen = seen_mark(position, number, self.lookback)
                 if number in waiting or rowversion > seen.rowversion:
                     continue
                 # Below the mark the export has published it as it is, and does not come back to it.
-                if number not in frames.untendered:
-                    flagged.add(number)
+                late.add(number)
             ready.add(number)
-        return ready, flagged
+        return _Read(
+            flag(inside.only(ready), late - inside.untendered) if ready else None,
+            left=len(inside.tickets) - len(ready),
+            absent=len(numbers) - len(read.tickets),
+        )
+
+    def _read_orders(
+        self, numbers: set[int], tickets: TicketFrames | None, position: Position, bound: int
+    ) -> _Read[OrderFrames]:
+        """The chosen orders, and those that the tickets took from."""
+        from tasks.rms.orders import deleted_orders, read_orders
+
+        recalled: set[int] = set()
+        if tickets is not None:
+            found = recalled_by(tickets, self.reading, self.home_types, position.open_orders)
+            recalled = {number for number in found if number not in self.closed_orders}
+        wanted = numbers | recalled
+        if not wanted:
+            return _Read(None)
+        connection, store_id = self.session.connection, self.session.store_id
+        read = read_orders(connection, self.reading, sorted(wanted))
+        carried = self.chosen.carried_orders.union(position.open_orders)
+        gone = wanted.intersection(carried).difference(read.numbers)
+        gone -= reader.existing_orders(connection, store_id, gone)
+        frames = travelling(read, self.home_types, carried)
+        ready, late = self._settled(frames, position, bound)
+        chosen = flag_orders(frames.only(ready), late)
+        if gone:
+            chosen = chosen.with_deleted(deleted_orders(self.reading, gone, self.now))
+        return _Read(
+            chosen if ready or gone else None,
+            left=len(frames.orders) - len(ready),
+            absent=len(numbers.difference(read.numbers) - gone),
+        )
+
+    def _settled(self, frames: OrderFrames, position: Position, bound: int) -> tuple[set[int], set[int]]:
+        """(numbers to publish, those of them that are flagged); the export has the others before it."""
+        waiting = position.waiting_numbers(ORDER)
+        ready: set[int] = set()
+        late: set[int] = set()
+        columns = ["number", "rowversion", "closed", "order_type"]
+        for number, rowversion, closed, kind in frames.orders[columns].itertuples(index=False, name=None):
+            if number in frames.moved or rowversion >= bound:
+                continue
+            # By its list of open orders the export notices when one is deleted: it has to begin.
+            if not closed and kind not in self.home_types and number not in position.open_orders:
+                continue
+            if number in frames.incomplete:
+                if number in waiting or rowversion > position.resume.rowversion:
+                    continue
+                late.add(number)
+            ready.add(number)
+        return ready, late
 
 
 def _dated(frames: TicketFrames, dates: tuple[str, str] | None) -> TicketFrames:
@@ -222,10 +313,14 @@ def _dated(frames: TicketFrames, dates: tuple[str, str] | None) -> TicketFrames:
     return frames.only(tickets["number"][tickets["business_date"].between(first, last)].tolist())
 
 
-def _range(frames: TicketFrames) -> tuple[Mark, Mark]:
-    """What a batch of these tickets covers, so that it can itself be sent again."""
-    rowversions, numbers = frames.tickets["rowversion"], frames.tickets["number"]
+def _range(tickets: TicketFrames | None, orders: OrderFrames | None) -> tuple[Mark, Mark]:
+    """What a batch of these documents covers, so that it can itself be sent again."""
+    numbers = tickets.tickets["number"].tolist() if tickets is not None else []
+    rowversions = tickets.tickets["rowversion"].tolist() if tickets is not None else []
+    if orders is not None:
+        rowversions += orders.orders["rowversion"].tolist()
+    written = [rowversion for rowversion in rowversions if rowversion]  # a deleted order has none
     return (
-        Mark(rowversion=int(rowversions.min()) - 1, ticket_number=int(numbers.min()) - 1),
-        Mark(rowversion=int(rowversions.max()), ticket_number=int(numbers.max())),
+        Mark(rowversion=min(written, default=1) - 1, ticket_number=min(numbers, default=1) - 1),
+        Mark(rowversion=max(written, default=0), ticket_number=max(numbers, default=0)),
     )

@@ -1,4 +1,4 @@
-"""Which tickets a sending again is about: those of a batch, of some numbers, of some business dates."""
+"""Which documents a sending again is about: those of a batch, of some numbers, of some business dates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from data_contracts.documents import FILES, STREAM_ORDERS
+from data_contracts.documents import FILES, ORDER_ROLES, STREAM_ORDERS
 from data_contracts.errors import BatchAltered, ConfigurationError, ContractBroken
 from data_contracts.manifest import Manifest, Position
 from tasks.exchange import batches
@@ -22,9 +22,15 @@ FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(9000, 1, 1)
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a selection comes to: ticket numbers to read, ascending, and what it leaves out."""
+    """What a selection comes to: tickets and orders to read, ascending, and what it leaves out.
 
-    numbers: Sequence[int]
+    The orders that chosen pick-ups took from go with them.
+    """
+
+    tickets: Sequence[int] = ()
+    orders: Sequence[int] = ()
+    carried_orders: frozenset[int] = frozenset()
+    """Those of the orders that were published: if RMS no longer has one, it travels as deleted."""
     dates: tuple[str, str] | None = None
     """Business dates to keep, which are known once a ticket is read."""
     before_baseline: int = 0
@@ -35,18 +41,20 @@ def check_selection(
     store: str,
     batch: int | None,
     numbers: tuple[int, int] | None,
+    orders: tuple[int, int] | None,
     dates: tuple[date, date] | None,
 ) -> None:
     """`ConfigurationError` unless there is exactly one selection, in the right order."""
-    given = sum(selection is not None for selection in (batch, numbers, dates))
-    backwards = (numbers and numbers[0] > numbers[1]) or (dates and dates[0] > dates[1])
+    given = sum(selection is not None for selection in (batch, numbers, orders, dates))
+    ranges = [ends for ends in (numbers, orders) if ends is not None]
+    backwards = any(first > last for first, last in ranges) or (dates and dates[0] > dates[1])
     if given == 1 and not backwards:
         return
     raise ConfigurationError(
         f"What is to be sent again of store `{store}` is not clear: it takes one batch, one range of ticket "
-        "numbers or one range of business dates, the first not after the last. Nothing was read.",
-        next_step=f"run `tillbridge resend {store} --batch 412`, with --numbers 10452-10455 or with "
-        "--dates 2010-12-01..2010-12-03",
+        "numbers, of order numbers or of business dates, the first not after the last. Nothing was read.",
+        next_step=f"run `tillbridge resend {store} --batch 412`, with --numbers 10452-10455, "
+        "with --orders 77-80 or with --dates 2010-12-01..2010-12-03",
         store=store,
     )
 
@@ -82,29 +90,50 @@ def _by_number_instead(store: str) -> str:
 
 
 def of_batches(
-    session: StoreSession, position: Position, folder: Folder, manifests: Iterable[Manifest]
+    session: StoreSession,
+    position: Position,
+    folder: Folder,
+    manifests: Iterable[Manifest],
+    home_types: Sequence[int],
 ) -> Chosen:
-    """Tickets that batches carried: by the list in their files, else by the range they say they cover."""
+    """Documents that batches carried: by the list in their files, else by the range they say they cover."""
     found: set[int] = set()
+    carried: set[int] = set()
+    changed: set[int] = set()
     for manifest in manifests:
         listed: set[str] = set()
         for role, data in batches.fetch_intact_files(folder, manifest).items():
             # As the store wrote it, but perhaps in the form of another version.
             with suppress(ContractBroken):
-                found |= _numbers_in(data, role, manifest.file(role).name)
+                numbers = _numbers_in(data, role, manifest.file(role).name)
                 listed.add(role)
+                if role in ORDER_ROLES:
+                    carried |= numbers
+                else:
+                    found |= numbers
+        # What has changed since lies above the range: the export publishes it or has done so.
+        above, bound = manifest.range_from, manifest.range_to.rowversion + 1
         if "tickets" not in listed:
-            # What has changed since lies above the range: the export publishes it or has done so.
             found |= reader.find_changed_tickets(
-                session.connection,
-                session.store_id,
-                manifest.range_from,
-                manifest.range_to.rowversion + 1,
-                lookback=None,
+                session.connection, session.store_id, above, bound, lookback=None
             ).keys()
-    history = NumberRanges(position.history)
+        if manifest.orders and "orders" not in listed:
+            changed |= reader.find_changed_orders(
+                session.connection, session.store_id, above, bound, lookback=None
+            ).keys()
+            # A batch may carry open orders of which nothing had changed.
+            carried.update(position.open_orders)
+    history, closed = NumberRanges(position.history), NumberRanges(position.closed_orders)
     old = {number for number in found if number in history}
-    return Chosen(sorted(found - old), before_baseline=len(old))
+    types = reader.order_types(session.connection, session.store_id, changed - carried)
+    orders = carried | {number for number, kind in types.items() if kind not in home_types}
+    old_orders = {number for number in orders if number in closed}
+    return Chosen(
+        sorted(found - old),
+        sorted(orders - old_orders),
+        carried_orders=frozenset(carried - old_orders),
+        before_baseline=len(old) + len(old_orders),
+    )
 
 
 def _numbers_in(data: bytes, role: str, name: str) -> set[int]:
@@ -123,6 +152,23 @@ def by_number(
     found = sorted(number for number in there if first <= number <= last)
     old = sum(max(0, min(last, high) - max(first, low) + 1) for low, high in position.history)
     return Chosen(found, before_baseline=old, absent=last - first + 1 - old - len(found))
+
+
+def by_order(
+    session: StoreSession, position: Position, first: int, last: int, home_types: Sequence[int]
+) -> Chosen:
+    """Orders with a number from `first` to `last` that do not stay in the store."""
+    types = reader.types_of_orders_between(session.connection, session.store_id, first, last)
+    closed = NumberRanges(position.closed_orders)
+    published = {number for number in position.open_orders if first <= number <= last}
+    known = {number for number in types.keys() | published if number not in closed}
+    old = sum(max(0, min(last, high) - max(first, low) + 1) for low, high in position.closed_orders)
+    return Chosen(
+        orders=sorted(n for n in known if n in published or types[n] not in home_types),
+        carried_orders=frozenset(published),
+        before_baseline=old,
+        absent=last - first + 1 - old - len(known),
+    )
 
 
 def by_date(

@@ -43,8 +43,18 @@ class Standing:
         held = sum(store.held_back for store in self.stores)
         late = f" {held} tickets are held back by an open transaction in RMS." if held else ""
         return (
-            f"{len(self.stores)} stores, {behind}, {needs}; {self.shortfalls} stock levels below zero.{late}"
+            f"{len(self.stores)} stores, {behind}, {needs}; {self.shortfalls} stock levels below zero."
+            f"{self._orders}{late}"
         )
+
+    @property
+    def _orders(self) -> str:
+        layaways = sum(store.hub.layaways for store in self.stores)
+        waiting = sum(store.hub.backorders_waiting for store in self.stores)
+        expired = sum(store.hub.expired for store in self.stores)
+        if not (layaways or waiting or expired):
+            return ""
+        return f" {layaways} layaways are open, {waiting} backorders wait for stock, {expired} have expired."
 
 
 def show_standing(settings: Settings) -> Standing:

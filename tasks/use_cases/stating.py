@@ -6,18 +6,19 @@ re-opens its day in the next statement.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from data_contracts.documents import FILES, STREAM_STATEMENT, TICKET
+from data_contracts.documents import FILES, ORDER, STREAM_STATEMENT, TICKET
 from data_contracts.manifest import Mark, Position
 from tasks import faults
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder, open_folder
 from tasks.rms import reader
+from tasks.rms.deposits import Deposits, deposits_since
 from tasks.settings import Settings
 from tasks.use_cases.store_session import (
     NumberRanges,
@@ -37,6 +38,7 @@ from tasks.use_cases.store_session import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from tasks.rms.orders import OrderFrames
     from tasks.rms.tickets import TicketFrames
 
 faults.declare("statement.read", "statement.published")
@@ -44,6 +46,8 @@ faults.declare("statement.read", "statement.published")
 DAY_KEYS = ["business_date", "z_batch", "register"]
 DAY_SUMS = ["tickets", "lines", "units", "tax", "total"]
 TENDER_KEYS = ["business_date", "z_batch", "tender_code"]
+DEPOSIT_KEYS = ["business_date", "z_batch"]
+DEPOSIT_SUMS = ["entries", "amount", "tendered"]
 
 MARGIN = timedelta(days=2)
 """How far what a ticket counts for may lie from its business date: days begin late, clocks are set."""
@@ -65,7 +69,12 @@ class StatementReport:
     lines: int
     units: int
     money: int
+    deposits: int
+    """Sum of the changes of deposit, raw."""
+    open_orders: int
+    """Layaways and backorders that are open."""
     waiting: int
+    """Tickets and orders that RMS is still writing, or that no export has published yet."""
     absent: int
     """Numbers that RMS never filled."""
     held_back: int = 0
@@ -83,7 +92,9 @@ def publish_statement(
     """Publish control totals of the last `days` business dates (None: all since the baseline).
 
     Numbers are stated since the baseline, whatever `days` is. Tickets that RMS is still writing stand
-    among the numbers as waiting and in no total. Errors as in `exporting.export_orders`.
+    among the numbers as waiting and in no total. Orders stand one by one while they are open; one that
+    was written since the bound, closed perhaps, or that is not published yet, stands among the numbers as
+    waiting. Errors as in `exporting.export_orders`.
     """
     folder = open_folder(settings.exchange_url)
     position = position_of(folder, store).position
@@ -96,24 +107,34 @@ def publish_statement(
         written = {number: at for number, at in found.items() if number not in history}
         held_back = {number for number, at in written.items() if bound <= at <= given_out}
         waiting = {number for number, at in written.items() if at >= bound}
-        waiting |= {entry.number for entry in position.waiting} & written.keys()
+        waiting |= position.waiting_numbers(TICKET).keys() & written.keys()
         local = moment.astimezone(ZoneInfo(settings.store(store).time_zone)).replace(tzinfo=None)
         reading = store_reading(settings, session, position)
-        inside = _inside(session, reading, position, days, local) & written.keys()
+        since = _since(session, reading, position, days, local)
+        inside = reader.numbers_counted_since(session.connection, reading, position.start, since)
+        inside &= written.keys()
         totals = _Totals()
         for part in parted(sorted(inside - waiting), reader.RANGE_KEYS):
             from tasks.rms.tickets import read_tickets
 
             frames = read_tickets(session.connection, reading, part)
-            waiting |= _still_written(frames, position, bound)
+            waiting |= _still_written(frames.tickets, frames.unsettled, position, bound)
             totals.add(frames.only(set(part) - waiting))
+        home_types = settings.store(store).codes.home_order_types
+        orders = _read_orders(session, reading, position, bound, since, home_types)
     faults.point("statement.read")
-    tables = totals.tables(days, local.date())
+    tables = {**totals.tables(days, local.date(), orders.deposits), "open_orders": orders.open}
     warn_of_held_back(store, STREAM_STATEMENT, held_back)
     newest = max((number for number, at in written.items() if at < bound), default=0)
-    numbers = _number_ranges(position, written.keys(), waiting, newest, max(held_back, default=0))
+    numbers = [
+        (epoch, TICKET, first, last, state)
+        for epoch, first, last, state in _number_ranges(
+            position, written.keys(), waiting, newest, max(held_back, default=0)
+        )
+    ]
+    numbers += [(position.epoch_of_order(n), ORDER, n, n, "waiting") for n in sorted(orders.waiting)]
     tables["numbers"] = _number_frame(store, numbers)
-    for role in ("days", "day_tenders"):
+    for role in ("days", "day_tenders", "deposits"):
         tables[role].insert(0, "store", store)
     report = replace(_report(store, tables, numbers), held_back=len(held_back))
     if dry_run:
@@ -123,32 +144,105 @@ def publish_statement(
     return replace(report, batch=batch)
 
 
-def _inside(
+def _since(
     session: StoreSession,
     reading: reader.StoreReading,
     position: Position,
     days: int | None,
     local: datetime,
+) -> datetime | None:
+    """A local time before all that can fall into the period; None if that is everything.
+
+    A till whose clock runs ahead does not move it.
+    """
+    if days is None:
+        return None
+    tomorrow = datetime.combine(local.date() + timedelta(days=1), time.min)
+    newest = reader.newest_counted(session.connection, reading, position.start, tomorrow)
+    if newest is None:
+        return None
+    return datetime.combine(newest.date() - timedelta(days=days - 1) - MARGIN, time.min)
+
+
+def _still_written(
+    headers: pd.DataFrame, unsettled: Collection[int], position: Position, bound: int
 ) -> set[int]:
-    """Numbers that can fall into the period; a till whose clock runs ahead does not move it."""
-    since = None
-    if days is not None:
-        tomorrow = datetime.combine(local.date() + timedelta(days=1), time.min)
-        newest = reader.newest_counted(session.connection, reading, position.start, tomorrow)
-        if newest is not None:
-            since = datetime.combine(newest.date() - timedelta(days=days - 1) - MARGIN, time.min)
-    return reader.numbers_counted_since(session.connection, reading, position.start, since)
-
-
-def _still_written(frames: TicketFrames, position: Position, bound: int) -> set[int]:
-    """Tickets of which the export has not published, or will not have published, what was read here."""
-    rows = zip(frames.tickets["number"].tolist(), frames.tickets["rowversion"].tolist(), strict=True)
+    """Documents of which the export has not published, or will not have published, what was read here."""
+    rows = zip(headers["number"].tolist(), headers["rowversion"].tolist(), strict=True)
     # What did not settle but lies below the mark was published flagged, and is stated.
     return {
         number
         for number, rowversion in rows
-        if rowversion >= bound or (number in frames.unsettled and rowversion > position.resume.rowversion)
+        if rowversion >= bound or (number in unsettled and rowversion > position.resume.rowversion)
     }
+
+
+@dataclass(frozen=True)
+class _Orders:
+    """What the store says of its layaways and backorders."""
+
+    open: pd.DataFrame
+    """The file `open_orders`."""
+    deposits: list[pd.DataFrame]
+    """Parts of the file `deposits`, without the store."""
+    waiting: set[int]
+    """Numbers of orders that are open here or in the hub, of which the state cannot be told yet."""
+
+
+def _read_orders(
+    session: StoreSession,
+    reading: reader.StoreReading,
+    position: Position,
+    bound: int,
+    since: datetime | None,
+    home_types: Sequence[int],
+) -> _Orders:
+    """Open orders as of the bound, and the deposits written until then and counted since a local time.
+
+    A deposit is left out by its own row: what lies below the bound was published, whatever became of the
+    order later.
+    """
+    import pandas as pd
+
+    from tasks.rms.orders import read_orders
+
+    connection, store_id = session.connection, session.store_id
+    closed = NumberRanges(position.closed_orders)
+    still_open = reader.open_order_numbers(connection, store_id, home_types)
+    still_open = {number for number in still_open if number not in closed}
+    deposits = deposits_since(connection, reading, position.start, bound, since)
+    types = reader.order_types(connection, store_id, set(deposits.orders.values()))
+    wanted = still_open | {n for n, kind in types.items() if kind not in home_types and n not in closed}
+    waiting = still_open & position.waiting_numbers(ORDER).keys()
+    stated: list[pd.DataFrame] = []
+    sums: list[pd.DataFrame] = []
+    for part in parted(sorted(wanted), reader.RANGE_KEYS):
+        frames = read_orders(connection, reading, part)
+        waiting |= still_open & _still_written(frames.orders, frames.unsettled, position, bound)
+        headers = frames.orders
+        stated.append(headers[headers["number"].isin(still_open - waiting)])
+        sums.append(_deposit_sums(frames, deposits))
+    later = reader.find_changed_orders(connection, store_id, Mark(rowversion=bound - 1), _NO_BOUND, None)
+    waiting |= later.keys() & position.open_orders
+    columns = list(FILES[STREAM_STATEMENT]["open_orders"])
+    open_orders = pd.concat(stated, ignore_index=True)[columns] if stated else pd.DataFrame(columns=columns)
+    return _Orders(open_orders, sums, waiting)
+
+
+_NO_BOUND = 2**63 - 1
+"""Above every rowversion."""
+
+
+def _deposit_sums(frames: OrderFrames, deposits: Deposits) -> pd.DataFrame:
+    history = frames.history[frames.history["entry_id"].isin(deposits.orders)]
+    tenders = frames.tenders[~frames.tenders["entry_id"].isin(deposits.late_tenders)]
+    tendered = tenders.groupby("history_id")["amount"].sum()
+    rows = history.assign(
+        entries=1,
+        amount=history["delta_deposit"],
+        tendered=history["entry_id"].map(tendered).fillna(0).astype("int64"),
+    )
+    return rows.groupby(DEPOSIT_KEYS, as_index=False)[DEPOSIT_SUMS].sum()
 
 
 class _Totals:
@@ -165,18 +259,21 @@ class _Totals:
         tenders = frames.tenders.merge(frames.tickets[["number", "business_date", "z_batch"]], on="number")
         self.tenders.append(tenders.groupby(TENDER_KEYS, as_index=False)[["amount"]].sum())
 
-    def tables(self, days: int | None, today: date) -> dict[str, pd.DataFrame]:
-        """The files `days` and `day_tenders`, cut to the period."""
-        all_days = _summed(self.days, DAY_KEYS, DAY_SUMS)
-        all_tenders = _summed(self.tenders, TENDER_KEYS, ["amount"])
-        dates = all_days["business_date"].tolist()
+    def tables(self, days: int | None, today: date, deposits: list[pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        """The files `days`, `day_tenders` and `deposits`, cut to the period, which tickets tell."""
+        tables = {
+            "days": _summed(self.days, DAY_KEYS, DAY_SUMS),
+            "day_tenders": _summed(self.tenders, TENDER_KEYS, ["amount"]),
+            "deposits": _summed(deposits, DEPOSIT_KEYS, DEPOSIT_SUMS),
+        }
+        dates = tables["days"]["business_date"].tolist()
         if days is None or not dates:
-            return {"days": all_days, "day_tenders": all_tenders}
+            return tables
         newest = max((day for day in dates if day <= today.isoformat()), default=max(dates))
         first = (date.fromisoformat(newest) - timedelta(days=days - 1)).isoformat()
         return {
-            "days": all_days[all_days["business_date"] >= first].reset_index(drop=True),
-            "day_tenders": all_tenders[all_tenders["business_date"] >= first].reset_index(drop=True),
+            role: table[table["business_date"] >= first].reset_index(drop=True)
+            for role, table in tables.items()
         }
 
 
@@ -227,21 +324,25 @@ def _by_epoch(position: Position, first: int, last: int) -> Iterable[tuple[int, 
         yield position.epoch_of(low), low, high
 
 
-def _number_frame(store: str, ranges: list[NumberRange]) -> pd.DataFrame:
+StatedRange = tuple[int, str, int, int, str]
+"""(epoch, source, first, last, state)"""
+
+
+def _number_frame(store: str, ranges: list[StatedRange]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(
-        [(store, epoch, TICKET, first, last, state) for epoch, first, last, state in ranges],
+        [(store, *of) for of in ranges],
         columns=list(FILES[STREAM_STATEMENT]["numbers"]),
     )
 
 
-def _report(store: str, tables: dict[str, pd.DataFrame], numbers: list[NumberRange]) -> StatementReport:
+def _report(store: str, tables: dict[str, pd.DataFrame], numbers: list[StatedRange]) -> StatementReport:
     days = tables["days"]
     dates = days["business_date"].tolist()
 
     def count(wanted: str) -> int:
-        return sum(last - first + 1 for _, first, last, state in numbers if state == wanted)
+        return sum(last - first + 1 for *_, first, last, state in numbers if state == wanted)
 
     return StatementReport(
         store=store,
@@ -253,6 +354,8 @@ def _report(store: str, tables: dict[str, pd.DataFrame], numbers: list[NumberRan
         lines=int(days["lines"].sum()),
         units=sum(days["units"].tolist()),
         money=sum(days["total"].tolist()),
+        deposits=sum(tables["deposits"]["amount"].tolist()),
+        open_orders=len(tables["open_orders"]),
         waiting=count("waiting"),
         absent=count("absent"),
     )

@@ -55,6 +55,7 @@ def store_reading(settings: Settings, session: StoreSession, position: Position)
         store=session.store,
         store_id=session.store_id,
         epoch_of=position.epoch_of,
+        epoch_of_order=position.epoch_of_order,
         zone=configured.time_zone,
         rule=configured.business_date,
         day_start=configured.day_start,
@@ -125,8 +126,8 @@ def _went_back(store: str, what: str) -> CursorWentBack:
     return CursorWentBack(
         f"The RMS database of store `{store}` is not the one read before: {what}. It was restored from a "
         "backup or replaced. Retrying cannot clear this; nothing was published.",
-        next_step=f"check rms_url of [stores.{store}]; if the database was really restored, leave the "
-        "export off: taking a store over anew comes in a later version",
+        next_step=f"check rms_url of [stores.{store}]; if the database was really restored or replaced, run "
+        f"`tillbridge baseline {store} --again` at the store",
         store=store,
     )
 

@@ -16,9 +16,11 @@ from typing import Any
 
 import click
 import pytest
+from sqlalchemy import select
 
 from deployments.cli import cli, main
 from deployments.sample_store.store import SampleStore
+from tasks.rms.tables import item
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = "CANARYPASS"
@@ -158,7 +160,7 @@ def test_the_journey_of_the_readme_ends_with_nothing_unexplained(journey: Journe
         "first check": 1,
         "first check as JSON": 1,
     }
-    assert said["migrate"].out == "The hub's schema is at version 0001.\n"
+    assert said["migrate"].out == "The hub's schema is at version 0002.\n"
     assert "5 older tickets" in said["sample build"].out
     assert "0 tickets left the quarantine" in said["import-catalog"].out
     assert "S1 is baselined after ticket 5 (5 tickets are history)" in said["baseline"].out
@@ -224,6 +226,164 @@ def test_reconcile_ends_with_1_and_the_number_when_a_batch_is_lost(journey: Jour
     assert done.status == 1
     assert f"S1: ticket {number} missing: the store has it, the hub does not." in done.text
     assert " 0 unexplained" not in done.text
+
+
+# -- layaways and backorders ------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Orders:
+    """A layaway and a backorder of the shop, and what the commands said of them."""
+
+    layaway: int
+    ticket: int
+    """The number under which the layaway was picked up."""
+    backorder: int
+    awaited: int
+    """Units of the backorder, more than there are."""
+    said: dict[str, Said]
+
+
+@pytest.fixture(scope="module")
+def orders(journey: Journey) -> Orders:
+    """A layaway that is picked up and a backorder that gets its stock, by hand."""
+    said: dict[str, Said] = {}
+
+    def run(name: str, *arguments: str) -> None:
+        said[name] = journey.run(*arguments, name=name)
+
+    with journey.shop() as shop:
+        with shop.engine.connect() as connection:
+            columns = (item.c.ItemLookupCode, item.c.Quantity)
+            goods = select(*columns).where(item.c.ItemType == 0).order_by(item.c.Quantity.desc())
+            (laid_away, _), (awaited, on_hand) = connection.execute(goods.limit(2))
+        units = int(on_hand) + 3
+        layaway = shop.open_layaway([(laid_away, 2)], deposit=50_000, at=now())
+        backorder = shop.open_backorder([(awaited, units)], at=now())
+    run("export", "export")
+    run("import of new orders", "import")
+    run("status", "status")
+    file = journey.folder / "goods.csv"
+    file.write_text(f"warehouse,sku,quantity\nS1,{awaited},3\n", encoding="utf-8")
+    run("receipt rehearsed", "receive-stock", str(file), "--dry-run")
+    run("receipt", "receive-stock", str(file), "--reference", "DN-7")
+    run("receipt again", "receive-stock", str(file), "--reference", "DN-7")
+    file.write_text(f"warehouse,sku,quantity\nS1,{awaited},many\n", encoding="utf-8")
+    run("faulty receipt", "receive-stock", str(file))
+    with journey.shop() as shop:
+        shop.receive(awaited, 3, at=now())
+        ticket = shop.pick_up(layaway, at=now()).number
+    journey.run("export")
+    run("import of the pick-up", "import")
+    run("quarantine", "quarantine")
+    run("advance rehearsed", "advance", "--dry-run")
+    run("advance of layaways", "advance", "S1", "--layaways")
+    run("advance", "advance")
+    run("advance as JSON", "advance", "--backorders", "--json")
+    run("statement", "statement")
+    journey.run("import")
+    run("reconcile", "reconcile")
+    return Orders(layaway, ticket, backorder, units, said)
+
+
+def now() -> datetime:
+    """The time at the till: tills know no zone."""
+    return datetime.now()  # noqa: DTZ005
+
+
+def test_an_import_that_leaves_something_to_apply_names_the_command(orders: Orders) -> None:
+    assert "advance" not in orders.said["import of new orders"].text
+    for name in ("import of the pick-up", "quarantine"):
+        assert "2 snapshots and pick-ups wait to be applied: `tillbridge advance`" in orders.said[name].text
+        assert f"ticket/{orders.ticket}" not in orders.said[name].text
+
+
+def test_advance_says_what_it_applied_and_a_dry_run_applies_nothing(orders: Orders) -> None:
+    said = orders.said
+
+    assert "Dry run: nothing was written." in said["advance rehearsed"].out
+    for name in ("advance rehearsed", "advance of layaways"):
+        assert said[name].status == 0
+        assert "Layaways store applied whole reserved money" in _words(said[name])
+        assert " S1 2 1 -2 " in said[name].text
+    assert said["advance"].text == (
+        "Layaways: nothing is to be applied. Backorders: nothing is to be applied."
+    )
+    (report,) = said["advance as JSON"].data
+    assert (report["kind"], report["allocated"], report["failures"]) == ("backorder", [], {})
+
+
+def test_a_receipt_counts_once_and_backorders_get_their_stock(orders: Orders) -> None:
+    said = orders.said
+
+    assert "Dry run: nothing was written." in said["receipt rehearsed"].out
+    assert "DN-7: 1 lines, 3 units into S1." in said["receipt"].text
+    for name in ("receipt rehearsed", "receipt"):
+        assert f" S1/1/order/{orders.backorder} {orders.backorder} {orders.awaited} no" in said[name].text
+    assert said["receipt again"].text == "DN-7 was received before; nothing was changed."
+
+
+def test_a_faulty_receipt_ends_with_3_and_names_the_line(orders: Orders) -> None:
+    done = orders.said["faulty receipt"]
+
+    assert (done.status, done.out) == (3, "")
+    assert "line 2" in done.err
+    assert "`many`" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_status_statement_and_reconcile_tell_of_open_orders(orders: Orders) -> None:
+    said = orders.said
+
+    assert "S1 1 1 0" in said["status"].text
+    assert "orders deposits" in _words(said["statement"])
+    assert said["reconcile"].status == 0, said["reconcile"].out
+    assert " 0 unexplained: " in said["reconcile"].text
+
+
+def test_what_is_said_of_orders_fits_the_page(orders: Orders) -> None:
+    for name, done in orders.said.items():
+        if "JSON" not in name:
+            assert max(map(len, (line.rstrip() for line in done.out.splitlines())), default=0) <= 80, name
+
+
+def test_a_picked_up_layaway_is_found_by_both_numbers(orders: Orders, journey: Journey) -> None:
+    by_layaway = journey.run("order", str(orders.layaway), "--store", "S1")
+    by_ticket = journey.run("order", str(orders.ticket), "--json")
+
+    assert by_layaway.status == by_ticket.status == 0
+    wanted = f"S1/1/order/{orders.layaway}: layaway, picked up; Completed, Charged, FullyShipped"
+    assert wanted in by_layaway.text
+    assert f"Goes by {orders.ticket}. Found by {orders.layaway} (layaway number, since " in by_layaway.text
+    assert f"S1/1/order/{orders.layaway}" in [order["order_id"] for order in by_ticket.data["orders"]]
+    assert max(map(len, (line.rstrip() for line in by_layaway.out.splitlines()))) <= 80
+
+
+def test_a_number_that_finds_nothing_ends_with_1(journey: Journey) -> None:
+    done = journey.run("order", "987654")
+
+    assert done.status == 1
+    assert done.text == "No order has or had the number 987654, and nothing of it waits."
+
+
+def test_orders_are_sent_again_by_number(orders: Orders, journey: Journey) -> None:
+    done = journey.run("resend", "S1", "--orders", f"{orders.layaway}-{orders.backorder}", "--json")
+
+    assert done.data["orders"] == 2
+    assert journey.run("import").status == 0
+    assert journey.run("reconcile").status == 0
+
+
+@pytest.mark.parametrize("option", ["--numbers", "--orders"])
+def test_a_range_that_cannot_be_read_is_wrong_usage_and_names_its_option(option: str) -> None:
+    done = tillbridge("resend", "S1", option, "9-7")
+
+    assert done.status == 2
+    assert option in done.err
+    assert "the lower number first" in done.err
+
+
+def _words(said: Said) -> str:
+    """What a command printed without the rules of its tables."""
+    return " ".join(said.out.replace("─", " ").split())
 
 
 def test_import_ends_with_1_and_names_the_store_that_stopped(journey: Journey, tmp_path: Path) -> None:

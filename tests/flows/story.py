@@ -1,7 +1,8 @@
 """The real flows in a process of their own; prints as JSON what became of each run.
 
-Run as `python -m tests.flows.story FOLDER` with the variables of a running server. It plays an empty
-import, a day of trade, a batch that never arrives, and errors that pass and that do not.
+Run as `python -m tests.flows.story FOLDER` with the variables of a running server. It plays runs that find
+nothing, a day of trade, a layaway and a backorder, a batch that never arrives, and errors that pass and that
+do not.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ParameterTypeError
 from prefect.logging.handlers import APILogHandler
+from sqlalchemy import select
 
-from data_contracts.parameters import ExportScope, HubScope, StatementScope
+from data_contracts.parameters import ExportScope, HubScope, ReceiptScope, StatementScope
+from flows.advance_backorders import advance_backorders
+from flows.advance_layaways import advance_layaways
 from flows.export_orders import export_orders
 from flows.import_orders import import_orders
 from flows.publish_statement import publish_statement
+from flows.receive_stock import receive_stock
 from flows.reconcile import reconcile
 from tasks import steps
 from tasks.settings import CONFIG_VARIABLE
@@ -36,6 +41,9 @@ STEPS = (
     "fetch_store",
     "validate",
     "import_store",
+    "advance_store",
+    "give_out_stock",
+    "receive_stock",
     "reconcile",
 )
 SECRET = "CANARYPASS"
@@ -83,6 +91,8 @@ def main(folder: Path) -> None:
         setattr(steps, name, patient.with_options(retry_delay_seconds=0, retry_jitter_factor=None))
 
     play("empty import", import_orders)
+    play("advance of nothing", advance_layaways)
+    play("allocation of nothing", advance_backorders)
     said["loaded"] = [name for name in ("pandas", "great_expectations", "pyodbc") if name in sys.modules]
 
     for store in ("S1", "S2"):
@@ -95,11 +105,13 @@ def main(folder: Path) -> None:
     keep_artifact("artifact of the blocked import", "import-orders")
     blocked.unlink()
     play("import", import_orders)
+    keep_artifact("artifact export-orders-s1", "export-orders-s1")
+    set_aside(folder)
     for store in ("S1", "S2"):
         play(f"statement {store}", publish_statement, StatementScope(store=store))
     play("import of statements", import_orders)
     play("reconcile", reconcile)
-    for key in ("export-orders-s1", "statement-s1", "import-orders", "reconcile"):
+    for key in ("statement-s1", "import-orders", "reconcile"):
         keep_artifact(f"artifact {key}", key)
 
     lose_a_batch(folder)
@@ -119,12 +131,51 @@ def main(folder: Path) -> None:
         settings_file, "sqlite:///hub.db", f"postgresql+psycopg://u:{SECRET}@127.0.0.1:1/x?connect_timeout=2"
     )
     play("lost hub", reconcile)
+    play("advance without a hub", advance_layaways)
     play("import without a hub", import_orders)
 
     APILogHandler().flush()
     with get_client(sync_client=True) as client:
         said["logs"] = [log.message for log in client.read_logs(limit=200)]
     (folder / "said.json").write_text(json.dumps(said), encoding="utf-8")
+
+
+def set_aside(folder: Path) -> None:
+    """S1 opens a layaway and a backorder of more than there is; goods arrive, the layaway is picked up."""
+    from deployments.sample_store.store import SampleStore
+    from tasks.rms.tables import item
+
+    def move(name: str) -> None:
+        play(f"export of {name}", export_orders, ExportScope(store="S1"))
+        play(f"import of {name}", import_orders)
+
+    url = f"sqlite:///{folder / 'S1' / 'rms.db'}"
+    with SampleStore.open(url) as shop:
+        with shop.engine.connect() as connection:
+            goods = select(item.c.ItemLookupCode, item.c.Quantity).where(item.c.ItemType == 0)
+            (laid_away, _), (awaited, on_hand) = connection.execute(
+                goods.order_by(item.c.Quantity.desc()).limit(2)
+            )
+        said["layaway"] = shop.open_layaway([(laid_away, 2)], deposit=50_000)
+        said["awaited"] = int(on_hand) + 3
+        said["backorder"] = shop.open_backorder([(awaited, said["awaited"])])
+    move("two orders")
+    keep_artifact("artifact of two orders", "export-orders-s1")
+    (folder / "goods.csv").write_text(f"warehouse,sku,quantity\nS1,{awaited},3\n", encoding="utf-8")
+    play("receipt rehearsed", receive_stock, ReceiptScope(file="goods.csv", reference="DN-7"), True)
+    play("receipt", receive_stock, ReceiptScope(file="goods.csv", reference="DN-7"))
+    keep_artifact("artifact of the receipt", "receive-stock")
+    play("receipt again", receive_stock, ReceiptScope(file="goods.csv", reference="DN-7"))
+    with SampleStore.open(url) as shop:
+        shop.receive(awaited, 3)
+        said["picked up"] = shop.pick_up(said["layaway"]).number
+    move("the pick-up")
+    keep_artifact("artifact of the pick-up's import", "import-orders")
+    play("advance rehearsed", advance_layaways, HubScope(), True)
+    keep_artifact("artifact of the rehearsal", "advance-layaways-all")
+    play("advance", advance_layaways)
+    keep_artifact("artifact of the advance", "advance-layaways-all")
+    play("advance of backorders", advance_backorders)
 
 
 def lose_a_batch(folder: Path) -> None:

@@ -29,6 +29,7 @@ class Told:
     home: Path
     """Where the server keeps its database and its log."""
     tickets: dict[str, int]
+    """Store -> tickets that it has rung since its baseline."""
     money: str
     """What S1 has rung, as people read it."""
 
@@ -66,8 +67,11 @@ def told(prefect_variables: dict[str, str], tmp_path_factory: pytest.TempPathFac
     return Told(said, done.stdout + done.stderr, home, tickets, f"{money / 10_000:,.2f}")
 
 
-def test_an_empty_import_completes_and_loads_neither_pandas_nor_great_expectations(told: Told) -> None:
-    assert told.state("empty import") == "COMPLETED"
+@pytest.mark.parametrize("name", ["empty import", "advance of nothing", "allocation of nothing"])
+def test_a_run_that_finds_nothing_completes_and_loads_neither_pandas_nor_great_expectations(
+    name: str, told: Told
+) -> None:
+    assert told.state(name) == "COMPLETED", told.message(name)
     assert told.said["loaded"] == []
 
 
@@ -77,6 +81,16 @@ def test_an_empty_import_completes_and_loads_neither_pandas_nor_great_expectatio
         "export S1",
         "export S2",
         "import",
+        "export of two orders",
+        "import of two orders",
+        "receipt rehearsed",
+        "receipt",
+        "receipt again",
+        "export of the pick-up",
+        "import of the pick-up",
+        "advance rehearsed",
+        "advance",
+        "advance of backorders",
         "statement S1",
         "statement S2",
         "import of statements",
@@ -91,11 +105,51 @@ def test_each_flow_leaves_an_artifact_with_its_figures(told: Told) -> None:
     count = told.tickets["S1"]
     assert f"| tickets | {count} |" in told.said["artifact export-orders-s1"]
     assert f"| money | {told.money} |" in told.said["artifact export-orders-s1"]
-    assert f"| tickets | {count} |" in told.said["artifact statement-s1"]
+    # The pick-up of the layaway comes after it.
+    assert f"| tickets | {count + 1} |" in told.said["artifact statement-s1"]
+    assert "| deposits | 0.00 |" in told.said["artifact statement-s1"]
     assert "`S1/statement/000001-" in told.said["artifact import-orders"]
-    both = sum(told.tickets.values())
+    both = sum(told.tickets.values()) + 1
     assert f"**0 unexplained: {both} tickets, " in told.said["artifact reconcile"]
     assert "## Unexplained" not in told.said["artifact reconcile"]
+
+
+def test_orders_and_their_deposits_stand_in_the_artifact_of_an_export(told: Told) -> None:
+    artifact = told.said["artifact of two orders"]
+
+    assert "| layaways and backorders, new or changed | 2 |" in artifact
+    assert "| deposits on them | 5.00 |" in artifact
+
+
+def test_a_receipt_names_who_was_given_what_and_counts_once(told: Told) -> None:
+    artifact = told.said["artifact of the receipt"]
+
+    assert "# Stock received\n" in artifact
+    assert "| receipt | `DN-7` |" in artifact
+    assert "| units | 3 |" in artifact
+    number, units = told.said["backorder"], told.said["awaited"]
+    assert f"| `S1/1/order/{number}` | {number} | {units} | no |" in artifact
+    assert "receipt DN-7 was received before; nothing was changed" in told.said["logs"]
+
+
+def test_an_import_says_which_flows_apply_what_moved_on(told: Told) -> None:
+    artifact = told.said["artifact of the pick-up's import"]
+
+    assert "advance-layaways and advance-backorders apply it" in artifact
+    assert "waiting_to_advance" not in artifact
+    assert "## What needs attention" not in artifact
+
+
+def test_an_advance_says_what_it_applied_and_a_rehearsal_what_it_would(told: Told) -> None:
+    rehearsal, artifact = told.said["artifact of the rehearsal"], told.said["artifact of the advance"]
+
+    assert rehearsal.startswith("# Advance of layaways (dry run: nothing was written)\n")
+    assert artifact.startswith("# Advance of layaways\n")
+    for text in (rehearsal, artifact):
+        assert "| what | S1 |" in text
+        assert "| snapshots and pick-ups applied | 2 |" in text
+        assert "| picked up whole | 1 |" in text
+        assert "| units reserved less freed | -2 |" in text
 
 
 def test_the_table_of_a_reconciliation_has_a_cell_for_every_column(told: Told) -> None:
@@ -152,6 +206,8 @@ def test_no_password_reaches_a_log_an_artifact_a_state_or_the_output(told: Told)
     assert told.said["lost hub"]["attempts"] == {"reconcile": 4}
     assert told.state("import without a hub") == "FAILED"
     assert told.said["import without a hub"]["attempts"]["fetch-S2"] == 4
+    assert told.state("advance without a hub") == "FAILED"
+    assert told.said["advance without a hub"]["attempts"] == {"advance-S1": 4, "advance-S2": 4}
     assert told.said["logs"]
 
     files = [file for file in told.home.rglob("*") if file.is_file()]

@@ -37,8 +37,8 @@ def test_sale_is_completed_charged_and_fully_shipped(world: World) -> None:
     )  # fmt: skip
     head = ("S1/1/ticket/10452", "S1", 1, "sale", "10452")
     assert world.rows("SELECT * FROM reporting_order_lines ORDER BY line") == [
-        (*head, 1, "SKU-1", "SKU-1", "2.00", "0.00", "2.00", "0.00", "10.00", "2.00", "W1"),
-        (*head, 2, "SKU-2", "SKU-2", "0.50", "0.00", "0.50", "0.00", "4.00", "0.20", "W1"),
+        (*head, 1, "SKU-1", "SKU-1", "2.00", "0.00", "0.00", "2.00", "0.00", "10.00", "2.00", "W1"),
+        (*head, 2, "SKU-2", "SKU-2", "0.50", "0.00", "0.00", "0.50", "0.00", "4.00", "0.20", "W1"),
     ]  # fmt: skip
     assert world.stock() == {("W1", "SKU-1"): "-2.00", ("W1", "SKU-2"): "-0.50"}
     assert world.rows("SELECT method, type, status, amount FROM payments") in (
@@ -349,7 +349,11 @@ def test_shortfall_is_an_event_of_the_batch_that_caused_it(world: World) -> None
     world.orders(make_ticket(2, [("SKU-1", -1, "1.00")]), sequence=2)
 
     assert world.rows("SELECT sku, payload FROM events WHERE type = 'stock_shortfall'") == [
-        ("SKU-1", '{"physical": "-2.0000", "reserved": "0.0000", "physical_delta": "-3.0000"}')
+        (
+            "SKU-1",
+            '{"physical": "-2.0000", "reserved": "0.0000", "physical_delta": "-3.0000", '
+            '"reserved_delta": "0.0000"}',
+        )
     ]
 
 

@@ -21,7 +21,7 @@ from tasks.hub import inbox
 from tasks.hub.database import Hub, lock_store, open_hub
 from tasks.hub.importer import import_batch, recheck_quarantine
 from tasks.hub.proofs import prove
-from tests.documents import make_batch, make_ticket, to_rows
+from tests.documents import Ticket, make_batch, make_order, make_ticket, to_rows
 from tests.hub.servers import only_on_postgresql
 from tests.hub.test_order_of_arrival import state
 from tests.hub.test_reconcile import state_of
@@ -48,12 +48,25 @@ class Died(Exception):
 
 
 def import_two(world: World) -> None:
-    world.orders(make_ticket(1, [("SKU-1", 2, "10.00")]), make_ticket(9, [("NOPE", 1, "1.00")]))
+    world.orders(
+        make_ticket(1, [("SKU-1", 2, "10.00")]),
+        make_ticket(9, [("NOPE", 1, "1.00")]),
+        make_order(77, [("SKU-1", 3, "10.00")], deposits=[("6.00", 0)]),
+    )
     world.orders(
         make_ticket(1, [("SKU-1", 3, "10.00")]),
         make_ticket(2, [("SKU-1", -1, "10.00")], recall_type=1, recall_id=1),
+        make_order(78, [("SKU-2", 1, "5.00")], deposits=[("1.00", 0)]),
+        *picked_up_77(),
         sequence=2,
     )
+
+
+def picked_up_77() -> list[Ticket]:
+    """Layaway 77 closed, and the ticket that picked it up."""
+    changes = [("6.00", 0), ("-6.00", 500)]
+    pick_up = make_ticket(500, [("SKU-1", 3, "10.00")], recall_type=4, recall_id=77, recalled_order_type=5)
+    return [make_order(77, [("SKU-1", 0, "10.00")], taken=[3], closed=True, deposits=changes), pick_up]
 
 
 @pytest.fixture
@@ -97,6 +110,40 @@ def test_import_that_dies_anywhere_is_repeated_to_the_same_end(
         assert state(world) == state(clean)
         events = "SELECT store, number, type FROM events ORDER BY store, number"
         assert world.rows(events) == clean.rows(events)
+
+
+ADVANCING = sorted(
+    name
+    for name in faults.NAMES
+    if name.startswith(("hub.advance.", "hub.orders.", "hub.ledger.", "hub.quarantine."))
+    and name != "hub.orders.deposits"  # recorded at import
+)
+
+
+@pytest.mark.parametrize("name", ADVANCING)
+def test_advance_that_dies_anywhere_is_repeated_to_the_same_end(
+    name: str, clean: World, ready_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean.advance()
+    shutil.copy(ready_file, tmp_path / "hub.db")
+    with open_hub(f"sqlite:///{tmp_path / 'hub.db'}") as hub:
+        world = World(hub, tmp_path)
+        import_two(world)
+
+        def die(point: str) -> None:
+            if point == name:
+                raise Died(point)
+
+        monkeypatch.setattr(faults, "hook", die)
+        with pytest.raises(Died):
+            world.advance()
+        monkeypatch.setattr(faults, "hook", None)
+        world.advance()
+
+        assert state(world) == state(clean)
+        events = "SELECT store, number, type FROM events ORDER BY store, number"
+        assert world.rows(events) == clean.rows(events)
+        assert proofs_of(world, "S1") == []
 
 
 def live_a_day(url: str, folder: Path) -> None:

@@ -33,8 +33,13 @@ STATE = {
     "tenders": "SELECT * FROM reporting_tenders ORDER BY transaction_number, tender_code, amount",
     "quarantine": "SELECT document, revision, rule, message, units, total FROM quarantine "
     "WHERE state = 'open' ORDER BY document",
-    "moved": "SELECT origin, line, warehouse, sku, SUM(physical_delta) FROM stock_movements "
-    "GROUP BY origin, line, warehouse, sku HAVING SUM(physical_delta) <> 0 "
+    "life": "SELECT * FROM life_cycles ORDER BY order_id",
+    "deposits": "SELECT * FROM deposits ORDER BY document, entry",
+    "picked up": "SELECT * FROM pickup_lines ORDER BY document, line, part",
+    "numbers": "SELECT * FROM order_aliases ORDER BY order_id, position",
+    "moved": "SELECT origin, line, warehouse, sku, SUM(physical_delta), SUM(reserved_delta) "
+    "FROM stock_movements GROUP BY origin, line, warehouse, sku "
+    "HAVING SUM(physical_delta) <> 0 OR SUM(reserved_delta) <> 0 "
     "ORDER BY origin, line, warehouse, sku",
 }
 

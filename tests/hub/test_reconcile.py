@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from data_contracts.documents import STATEMENT_DAYS, STATEMENT_NUMBERS, STATEMENT_TENDERS, STREAM_STATEMENT
+from data_contracts.documents import FILES, STREAM_STATEMENT
 from data_contracts.errors import NotYetArrived
-from data_contracts.reconciling import Figures, NumberRange, TenderDifference
+from data_contracts.manifest import EpochStart
+from data_contracts.reconciling import (
+    DepositFigures,
+    Figures,
+    NumberRange,
+    OrderDifference,
+    TenderDifference,
+)
 from tasks.hub.reconcile import reconcile
 from tasks.hub.status import hub_status
-from tests.documents import Ticket, make_ticket
+from tasks.use_cases.reconciling import Reconciliation
+from tests.documents import Line, Ticket, make_batch, make_order, make_ticket
 from tests.hub.world import World, typed_frame
 
 
@@ -24,8 +33,14 @@ def state_of(
     bound: int = 100_000,
     sequence: int = 1,
     epoch: int = 1,
+    orders: Sequence[Ticket] = (),
+    waiting_orders: Sequence[int] = (),
+    more: Sequence[tuple[int, int, int, str]] = (),
 ) -> None:
-    """Import the statement of a store that holds these tickets."""
+    """Import the statement of a store that holds these tickets and orders, open ones and closed ones.
+
+    `numbers` are of epoch 1, `more` begin with their epoch.
+    """
     days: dict[tuple[str, int], dict[str, Any]] = {}
     tenders: dict[tuple[str, int, str], int] = {}
     for ticket in tickets:
@@ -46,15 +61,53 @@ def state_of(
         for (date, z, code), amount in tenders.items()
     ]
     ranges = [
-        {"store": "S1", "epoch": 1, "source": "ticket", "first_number": a, "last_number": b, "state": state}
-        for a, b, state in numbers
+        {"store": "S1", "epoch": e, "source": "ticket", "first_number": a, "last_number": b, "state": state}
+        for e, a, b, state in [*((1, *of) for of in numbers), *more]
     ]
-    frames = {
-        "days": typed_frame(list(days.values()), STATEMENT_DAYS),
-        "day_tenders": typed_frame(sums, STATEMENT_TENDERS),
-        "numbers": typed_frame(ranges, STATEMENT_NUMBERS),
+    ranges += [
+        {
+            "store": "S1",
+            "epoch": 1,
+            "source": "order",
+            "first_number": n,
+            "last_number": n,
+            "state": "waiting",
+        }
+        for n in waiting_orders
+    ]
+    rows: dict[str, list[dict[str, Any]]] = {
+        "days": list(days.values()),
+        "day_tenders": sums,
+        "numbers": ranges,
+        "deposits": deposits_of(orders),
+        "open_orders": open_orders_of(orders),
     }
+    files = FILES[STREAM_STATEMENT]
+    frames = {role: typed_frame(rows[role], columns) for role, columns in files.items()}
     world.take(frames, STREAM_STATEMENT, sequence, bound=bound, epoch=epoch)
+
+
+def deposits_of(orders: Sequence[Ticket]) -> list[dict[str, Any]]:
+    """The file `deposits` of a store with these orders."""
+    days: dict[tuple[str, int], dict[str, Any]] = {}
+    for order in orders:
+        for entry in order["order_history"]:
+            key = (entry["business_date"], entry["z_batch"])
+            blank = {"store": "S1", "business_date": key[0], "z_batch": key[1]}
+            day = days.setdefault(key, {**blank, "entries": 0, "amount": 0, "tendered": 0})
+            day["entries"] += 1
+            day["amount"] += entry["delta_deposit"]
+        for tender in order["deposit_tenders"]:
+            days[key]["tendered"] += tender["amount"]
+    return list(days.values())
+
+
+def open_orders_of(orders: Sequence[Ticket]) -> list[dict[str, Any]]:
+    """The file `open_orders` of a store with these orders."""
+    if not orders:
+        return []
+    headers: list[dict[str, Any]] = make_batch(orders)["orders"].to_dict("records")  # type: ignore[assignment]
+    return [header for header in headers if not header["closed"]]
 
 
 def test_store_and_hub_agree_to_the_last_cent(world: World) -> None:
@@ -306,3 +359,315 @@ def test_ticket_that_is_half_in_the_hub_is_found(world: World, changes: tuple[st
 
     assert proof in report.broken_proofs
     assert not report.agrees
+
+
+# -- layaways and backorders ---------------------------------------------------------------------------
+def layaway(number: int = 77, **options: Any) -> Ticket:
+    """Two units open, with a deposit of 6.00."""
+    lines = options.pop("lines", [("SKU-1", 2, "10.00")])
+    return make_order(number, lines, **{"deposits": [("6.00", 0)], **options})
+
+
+def picked_up(number: int = 77, *, ticket: int = 9, **options: Any) -> tuple[Ticket, Ticket]:
+    """The same order closed, and the ticket that picked it up."""
+    deposits = [("6.00", 0), ("-6.00", ticket)]
+    closed = layaway(
+        number, lines=[("SKU-1", 0, "10.00")], taken=[2], closed=True, deposits=deposits, **options
+    )
+    lines: list[Line] = [("SKU-1", 2, "10.00")]
+    return closed, make_ticket(ticket, lines, recall_type=4, recall_id=number, recalled_order_type=5)
+
+
+def test_open_orders_and_deposits_agree(world: World) -> None:
+    orders = [layaway(77), layaway(78, kind="backorder", deposits=[("4.00", 0), ("1.50", 0)])]
+    world.orders(make_ticket(1), *orders)
+    state_of(world, [make_ticket(1)], [(1, 1, "present")], orders=orders)
+
+    report = reconcile(world.hub, "S1")
+
+    assert (report.agrees, report.broken_proofs) == (True, ())
+    assert (report.open_orders, report.reserved, report.deposits_held) == (2, 20_000, 115_000)
+    (day,) = report.deposit_days
+    assert day.store == day.hub == DepositFigures(3, 115_000, 115_000)
+
+
+def test_pick_up_agrees_while_it_is_pending_and_after_it_was_applied(world: World) -> None:
+    closed, ticket = picked_up()
+    world.orders(layaway())
+    world.orders(closed, ticket, sequence=2)
+    state_of(world, [ticket], [(9, 9, "present")], orders=[closed])
+
+    pending = reconcile(world.hub, "S1")
+    world.advance()
+    applied = reconcile(world.hub, "S1")
+
+    assert (pending.agrees, pending.broken_proofs, pending.reserved) == (True, (), 20_000)
+    assert sorted((o.document, o.state) for o in pending.open) == [
+        ("S1/1/order/77", "pending"),
+        ("S1/1/ticket/9", "pending"),
+    ]
+    assert pending.days[0].pending == applied.days[0].accepted == Figures(1, 1, 20_000, 0, 200_000)
+    assert (applied.agrees, applied.broken_proofs, applied.open) == (True, (), ())
+    assert (applied.open_orders, applied.reserved, applied.deposits_held) == (0, 0, 0)
+
+
+def test_order_that_only_one_side_has_is_named(world: World) -> None:
+    here, there = layaway(77, deposits=()), layaway(78, deposits=())
+    world.orders(here, layaway(79, deposits=()))
+    changed = layaway(79, lines=[("SKU-1", 3, "10.00")], deposits=())
+    state_of(world, [], [], orders=[there, changed])
+
+    report = reconcile(world.hub, "S1")
+
+    assert report.orders == (
+        OrderDifference(1, 78, "missing"),
+        OrderDifference(1, 79, "changed"),
+        OrderDifference(1, 77, "extra"),
+    )
+    assert report.unexplained == 3
+    assert Reconciliation((report,)).findings == (
+        "S1: order 78 missing: the store has it open, the hub does not. If no batch waits to be imported, "
+        "run `tillbridge resend S1 --orders 78` at the store.",
+        "S1: order 79 differs: the store has it open, the hub does not have it as it is. If no batch waits "
+        "to be imported, run `tillbridge resend S1 --orders 79` at the store.",
+        "S1: order 77 is open in the hub, but not at the store. If no batch waits to be imported, run "
+        "`tillbridge export S1 --sweep` at the store, or `tillbridge resend S1 --orders 77` if RMS still "
+        "has it.",
+    )
+
+
+def test_order_that_waits_is_quarantined_or_is_being_written_is_explained(world: World) -> None:
+    unknown = layaway(77, lines=[("NOPE", 1, "3.00")])
+    refused = layaway(78)
+    later = layaway(79, lines=[("SKU-1", 1, "10.00")])
+    world.orders(unknown, refused, layaway(79), layaway(80), refused={"S1/1/order/78": "some_rule"})
+    world.orders(later, sequence=2)
+    stated = [unknown, refused, later]
+    state_of(world, [], [], orders=[*stated, layaway(80, closed=True)], waiting_orders=[80])
+
+    report = reconcile(world.hub, "S1")
+
+    assert report.agrees
+    assert report.waiting_orders == (NumberRange(1, 80, 80),)
+    assert [(o.document, o.state, o.rule) for o in report.open] == [
+        ("S1/1/order/77", "quarantined", "unknown_sku"),
+        ("S1/1/order/78", "quarantined", "some_rule"),
+        ("S1/1/order/79", "pending", "waiting_to_advance"),
+    ]
+
+
+def test_deposit_that_only_one_side_has_is_unexplained(world: World) -> None:
+    world.orders(layaway())
+    state_of(world, [], [], orders=[layaway(deposits=[("6.00", 0), ("4.00", 0)])])
+
+    report = reconcile(world.hub, "S1")
+
+    (day,) = report.unexplained_deposits
+    assert day.difference == DepositFigures(1, 40_000, 40_000)
+    assert (report.unexplained, report.unexplained_money) == (2, 40_000)
+    assert (
+        Reconciliation((report,))
+        .findings[1]
+        .startswith(
+            "S1: deposits of 2026-11-20, Z batch 1: store less hub is 1 changes, 4.00 in all, 4.00 tendered. "
+        )
+    )
+
+
+def test_deposits_of_before_the_baseline_are_compared_nowhere(world: World) -> None:
+    old = layaway(deposits=[("6.00", 0), ("4.00", 0)])
+    world.orders(old)
+    with world.hub.writing() as connection:
+        connection.execute(text("UPDATE stores SET start_history_entry = 7701"))
+    state_of(world, [], [], orders=[layaway(number=77, deposits=[("6.00", 0), ("4.00", 0)])])
+
+    (day,) = reconcile(world.hub, "S1").deposit_days
+
+    assert day.hub == DepositFigures(1, 40_000, 40_000)
+
+
+@pytest.mark.parametrize("stated", [1, 2, 3])
+def test_order_that_changed_since_the_statement_hides_no_deposit(world: World, stated: int) -> None:
+    """The second deposit was never published by itself: nobody can tell whether the store knew of it."""
+    deposits = [("6.00", 0), ("4.00", 0), ("3.00", 0)]
+    world.orders(layaway(deposits=deposits[:1], rowversion=50))
+    world.orders(layaway(deposits=deposits, rowversion=150), sequence=2)
+    at_store = layaway(deposits=deposits[:stated], rowversion=90)
+    state_of(world, [], [], bound=100, orders=[at_store])
+
+    report = reconcile(world.hub, "S1")
+
+    assert report.agrees
+    assert [day.hub.entries for day in report.deposit_days] == [stated]
+
+
+def test_order_that_is_newer_than_the_statement_is_not_extra(world: World) -> None:
+    world.orders(make_ticket(1), layaway(rowversion=150))
+    state_of(world, [make_ticket(1, rowversion=50)], [(1, 1, "present")], bound=100)
+
+    report = reconcile(world.hub, "S1")
+
+    assert (report.orders, report.unexplained_deposits) == ((), ())
+
+
+def test_order_that_became_a_quote_is_neither_extra_nor_are_its_deposits(world: World) -> None:
+    """It stays in the store from then on, so the store states nothing of it."""
+    world.orders(layaway())
+    world.orders(layaway(order_type=3), sequence=2)
+    for run in (1, 2):
+        state_of(world, [make_ticket(1)], [(1, 1, "waiting")], orders=[], sequence=run)
+        report = reconcile(world.hub, "S1")
+        assert (report.orders, report.unexplained_deposits) == ((), ())
+        world.advance()
+
+
+@pytest.mark.parametrize("sees_it", [True, False])
+def test_deleted_order_counts_from_when_the_export_missed_it(world: World, sees_it: bool) -> None:
+    """A tombstone has no rowversion: the statement may be older."""
+    world.orders(layaway())
+    missed_at = "2026-11-23T19:00:00.000Z" if sees_it else "2026-11-23T21:00:00.000Z"
+    gone = make_order(77, [], closed=True, flags="deleted", rowversion=0, ordered_at=missed_at, total=0)
+    world.orders(gone, sequence=2)
+    state_of(world, [], [], orders=[] if sees_it else [layaway()])
+
+    report = reconcile(world.hub, "S1")
+
+    assert (report.orders, report.unexplained_deposits) == ((), ())
+
+
+def test_tickets_that_rms_lost_in_a_restore_are_named_and_counted_in_no_day(world: World) -> None:
+    kept, lost = make_ticket(1), [make_ticket(2), make_ticket(3)]
+    again = make_ticket(2, [("SKU-2", 1, "7.00")], epoch=2)
+    epochs = (EpochStart(epoch=1), EpochStart(epoch=2, after_number=1))
+    world.orders(kept, *lost)
+    world.baseline(sequence=2, epochs=epochs)
+    world.orders(again, sequence=2, epoch=2)
+    in_statement = [kept, again]
+    state_of(world, in_statement, [(1, 1, "present")], epoch=2, more=[(2, 2, 2, "present")])
+
+    report = reconcile(world.hub, "S1")
+
+    assert report.agrees
+    assert report.lost == (NumberRange(1, 2, 3),)
+    assert report.days[0].accepted == report.days[0].store == Figures(2, 2, 20_000, 0, 170_000)
+    assert (
+        "S1: RMS lost 2 tickets 2 to 3 of epoch 1 when its database was restored; the hub has it."
+        in Reconciliation((report,)).explained
+    )
+
+
+def test_result_in_one_line_tells_of_orders_and_deposits(world: World) -> None:
+    world.orders(make_ticket(1), layaway())
+    state_of(world, [make_ticket(1)], [(1, 1, "present")], orders=[layaway()])
+
+    assert Reconciliation((reconcile(world.hub, "S1"),)).sentence == (
+        "0 unexplained: 1 tickets, 1 units and 10.00, 1 open orders with 2 units reserved and 6.00 deposits "
+        "held, stated by 1 stores; 0 in quarantine or pending"
+    )
+
+
+ORDER = "S1/1/order/77"
+DONE = "S1/1/order/88"
+MOVE_AGAIN = """
+INSERT INTO stock_movements (
+    origin, posting, line, cause, warehouse, sku, physical_delta, reserved_delta, warehouse_rule, at_utc
+)
+SELECT origin, 99, line, cause, warehouse, sku, {}, 0, warehouse_rule, at_utc
+FROM stock_movements WHERE origin = '{}'
+"""
+"""The ledger can only be added to."""
+
+
+@pytest.mark.parametrize(
+    ("change", "proof"),
+    [
+        ("DELETE FROM life_cycles", f"Order document {ORDER} counts as applied, but has no life cycle."),
+        (
+            "DELETE FROM orders WHERE kind = 'layaway'",
+            f"Order document {ORDER} counts as applied, but has no order.",
+        ),
+        (
+            "UPDATE life_cycles SET revision = '1-0'",
+            f"The life cycle of order {ORDER} is not of the snapshot that counts as applied.",
+        ),
+        (
+            "UPDATE order_lines SET reserved_quantity = 0",
+            f"Line 77001 of order {ORDER} shows 0 reserved, its movements come to 2.",
+        ),
+        (
+            "UPDATE order_lines SET reserved_quantity = 0",
+            f"Line 77001 of order {ORDER} has 2 units on order, but 0 reserved or waiting for stock.",
+        ),
+        (
+            "UPDATE order_lines SET backorder_quantity = shipped_quantity WHERE order_id LIKE '%88'",
+            f"Line 88001 of order {DONE} is picked up but has 0 reserved and 2 waiting for stock.",
+        ),
+        (
+            MOVE_AGAIN.format("reserved_delta", ORDER),
+            f"Line 77001 of order {ORDER} has moved 2 units by itself.",
+        ),
+        (
+            "UPDATE order_lines SET shipped_quantity = 0 WHERE order_id LIKE '%88'",
+            f"Line 88001 of order {DONE} shows 0 shipped, its pick-ups come to 2.",
+        ),
+        (
+            "UPDATE documents SET order_id = 'S1/1/order/99' WHERE kind = 'pickup'",
+            "Pick-up S1/1/ticket/9 counts as booked, but its order S1/1/order/99 is not there.",
+        ),
+        (
+            "DELETE FROM pickup_lines",
+            "Pick-up S1/1/ticket/9 has 0 lines with 0 units on its order, its ticket 1 with 2.",
+        ),
+        (
+            "UPDATE payments SET amount = amount + amount WHERE document = 'S1/1/ticket/9'",
+            f"Pick-up S1/1/ticket/9 totals 20.00, its payments on order {DONE} come to 40.00.",
+        ),
+        (
+            "UPDATE orders SET paid = 0 WHERE kind = 'layaway'",
+            f"Order {DONE} shows 0.00 paid, its payments come to 20.00.",
+        ),
+        (
+            MOVE_AGAIN.format("physical_delta", "S1/1/ticket/9"),
+            "Line 1 of pick-up S1/1/ticket/9 has 2 units, its movements come to -4.",
+        ),
+        (
+            "UPDATE life_cycles SET deposit = 0",
+            f"Order {ORDER} shows 0.00 deposits held, its deposits come to 6.00.",
+        ),
+        (
+            "DELETE FROM deposits WHERE kind = 'used'",
+            f"Order {DONE} is picked up, but its deposits come to 6.00, not 0.",
+        ),
+        (
+            "UPDATE orders SET source_order_id = '88' WHERE order_id LIKE '%88'",
+            f"Order {DONE} is picked up and bears the number 88, which is not its own.",
+        ),
+        (
+            "DELETE FROM order_aliases WHERE kind = 'transaction'",
+            f"Order {DONE} is not found by its number 9.",
+        ),
+    ],
+)
+def test_layaway_that_is_half_in_the_hub_is_found(world: World, change: str, proof: str) -> None:
+    closed, ticket = picked_up(88)
+    world.orders(layaway(77), layaway(88))
+    world.orders(closed, ticket, sequence=2)
+    world.advance()
+    assert world.prove() == []
+    with world.hub.writing() as connection:
+        connection.execute(text(change))
+
+    assert proof in world.prove()
+
+
+def test_status_counts_open_layaways_and_backorders_that_wait(world: World) -> None:
+    orders = [layaway(77), layaway(78), layaway(79, kind="backorder")]
+    world.orders(*orders, layaway(80, expires_on="2026-11-21"))
+    world.orders(layaway(78, lines=[("SKU-1", 1, "10.00")]), sequence=2)
+
+    before = hub_status(world.hub).stores[0]
+    world.advance()
+    after = hub_status(world.hub).stores[0]
+
+    assert (before.layaways, before.backorders_waiting, before.expired, before.pending) == (3, 1, 0, 1)
+    assert (after.layaways, after.backorders_waiting, after.expired, after.pending) == (3, 1, 1, 0)

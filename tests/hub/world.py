@@ -15,10 +15,12 @@ from data_contracts.documents import FILES, HISTORY_RANGES, OPENING_STOCK, STREA
 from data_contracts.frames import read_rows, write_csv
 from data_contracts.manifest import BatchFile, EpochStart, Manifest, Mark, Position, Reason
 from data_contracts.quarantine import Verdict
+from tasks.hub.advancing import Advanced, advance
 from tasks.hub.database import Hub
 from tasks.hub.importer import import_batch
 from tasks.hub.inbox import BatchOutcome, store_verdict
 from tasks.hub.products import import_catalog
+from tasks.hub.proofs import prove
 from tasks.hub.registry import configure
 from tasks.settings import Settings
 from tests.documents import Frames, Ticket, make_batch, to_rows
@@ -94,6 +96,15 @@ class World:
         """Import tickets and orders as one batch."""
         return self.take(make_batch(documents), STREAM_ORDERS, sequence, store=store, **manifest)
 
+    def advance(self, kind: str = "layaway", *, store: str = "S1", now: str = NOW, **options: Any) -> Advanced:
+        """Apply what waits of a store's layaways or backorders."""
+        return advance(self.hub, self.settings, store, kind, now=now, **options)
+
+    def prove(self, store: str = "S1") -> list[str]:
+        """What does not add up inside the hub."""
+        with self.hub.reading() as connection:
+            return prove(connection, store)
+
     def take(
         self,
         frames: Frames,
@@ -116,6 +127,12 @@ class World:
         with self.hub.reading() as connection:
             found = connection.execute(text(query), parameters)
             return [tuple(plain(cell) for cell in row) for row in found]
+
+    def levels(self, sku: str = "SKU-1", warehouse: str = "W1") -> tuple[str, str]:
+        """(physical, reserved) units of a SKU in a warehouse."""
+        query = "SELECT physical, reserved FROM reporting_stock WHERE sku = :sku AND warehouse = :warehouse"
+        ((physical, reserved),) = self.rows(query, sku=sku, warehouse=warehouse)
+        return physical, reserved
 
     def stock(self) -> dict[tuple[str, str], str]:
         """(warehouse, SKU) -> physical units."""

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import mssql
 
 from data_contracts.documents import TENDERS, TICKET_LINES, TICKETS
 from data_contracts.manifest import Mark
-from tasks.rms import reader, tables, tickets
+from tasks.rms import reader, rows, tables, tickets
 from tasks.rms.dialects import read_bound
 from tasks.rms.schema_guard import REQUIRED
 from tests.rms_database import NOON, Till, recorded
@@ -21,6 +21,7 @@ READING = reader.StoreReading(
     store="S1",
     store_id=1,
     epoch_of=lambda number: 1,
+    epoch_of_order=lambda number: 1,
     zone="Europe/London",
     rule="calendar",
     day_start="00:00",
@@ -220,7 +221,7 @@ def test_texts_of_columns_that_a_vendor_has_widened_are_cut_as_rms_has_them(tmp_
 
 def test_half_a_character_of_two_is_replaced() -> None:
     """Half surrogates, which SQL Server holds and no UTF-8 file can."""
-    assert tickets._texts(["caf\ud83d", "\udcffx\0"]) == ["caf?", "?x"]
+    assert rows.texts(["caf\ud83d", "\udcffx\0"]) == ["caf?", "?x"]
 
 
 @pytest.mark.parametrize("single_store", [True, False])

@@ -15,12 +15,21 @@ from tasks.rms import tables as rms
 from tests.sample_store.conftest import RungShop
 
 ticket, entry, tender = rms.transaction.c, rms.transaction_entry.c, rms.tender_entry.c
+history = rms.order_history.c
 
 
-def test_script_rings_every_kind_of_ticket(rung_shop: RungShop) -> None:
+def test_script_rings_every_kind_of_ticket_and_every_event_of_orders(
+    rung_shop: RungShop, rms_rows: Connection
+) -> None:
     kinds = Counter(rung.kind for rung in rung_shop.rungs)
 
-    assert set(kinds) == {"sale", "return", "exchange", "void", "gap"}
+    assert set(kinds) == {
+        *("sale", "return", "exchange", "void", "pickup", "gap"),
+        *("layaway", "backorder", "work_order", "quote"),
+        *("deposit", "changed", "cancelled", "expired", "received"),
+    }
+    tickets = rms_rows.execute(select(func.count()).select_from(rms.transaction)).scalar_one()
+    assert sum(rung.is_ticket for rung in rung_shop.rungs) == tickets
     assert sum(rung.late for rung in rung_shop.rungs) > 0
     assert len(rung_shop.rungs) == rung_shop.report.script
 
@@ -29,7 +38,7 @@ def test_money_of_all_tickets_is_that_of_the_invoices_and_of_what_was_mixed_in(
     rung_shop: RungShop, rms_rows: Connection, short_invoices: list[Invoice]
 ) -> None:
     mixed_in = {r.number for r in rung_shop.rungs if r.kind in ("void", "exchange")}
-    recalled = select(ticket.TransactionNumber).where(ticket.RecallType == 1)
+    recalled = select(ticket.TransactionNumber).where(ticket.RecallType.in_([1, 4]))
     mixed_in |= set(rms_rows.execute(recalled).scalars())
 
     totals = dict(rms_rows.execute(select(ticket.TransactionNumber, ticket.Total)).tuples().all())
@@ -41,7 +50,7 @@ def test_money_of_all_tickets_is_that_of_the_invoices_and_of_what_was_mixed_in(
 
 
 def test_every_ticket_adds_up(rms_rows: Connection) -> None:
-    """Prices include the tax: total = lines = tenders, and the ticket's tax is that of its lines."""
+    """Prices include the tax: total = lines = tenders and deposit used, its tax is that of its lines."""
     headers = rms_rows.execute(select(ticket.TransactionNumber, ticket.Total, ticket.SalesTax)).all()
     lines: Counter[int] = Counter()
     taxes: Counter[int] = Counter()
@@ -53,6 +62,8 @@ def test_every_ticket_adds_up(rms_rows: Connection) -> None:
     paid: Counter[int] = Counter()
     for number, amount in rms_rows.execute(select(tender.TransactionNumber, tender.Amount)):
         paid[number] += amount
+    for number, delta in rms_rows.execute(select(history.TransactionNumber, history.DeltaDeposit)):
+        paid[number] -= delta
     tax_entries = dict(
         rms_rows.execute(
             select(rms.tax_entry.c.TransactionNumber, func.sum(rms.tax_entry.c.Tax)).group_by(
@@ -99,7 +110,7 @@ def test_late_tickets_have_an_old_number_and_time_and_a_new_rowversion(
 
 
 def test_gaps_that_nothing_fills_stay_empty(rung_shop: RungShop, rms_rows: Connection) -> None:
-    burned = {rung.number for rung in rung_shop.rungs if rung.kind == "gap"}
+    burned = {number for number, kind, _ in rung_shop.rungs if kind == "gap"}
     filled = {rung.number for rung in rung_shop.rungs if rung.late}
     numbers = set(rms_rows.execute(select(ticket.TransactionNumber)).scalars())
 
@@ -128,8 +139,10 @@ def test_z_batches_hold_the_totals_of_their_tickets(rms_rows: Connection) -> Non
     assert len(registers_and_days) == len(rms_rows.execute(select(batch.BatchNumber)).all())
 
 
-def test_stock_is_what_it_was_less_what_was_sold(shop_url: str, short_invoices: list[Invoice]) -> None:
-    build_store(shop_url, store_id=1, invoices=short_invoices[:60], seed=3)
+def test_stock_is_what_it_was_less_what_was_sold_and_what_came_in(
+    shop_url: str, short_invoices: list[Invoice]
+) -> None:
+    build_store(shop_url, store_id=1, invoices=short_invoices, seed=3)
     item = rms.item.c
     with SampleStore.open(shop_url) as store:
         with store.engine.connect() as connection:
@@ -143,6 +156,9 @@ def test_stock_is_what_it_was_less_what_was_sold(shop_url: str, short_invoices: 
                 )
             ):
                 before[item_id] -= 0 if kind == 7 else sold
+            received = rms.inventory_transfer_log.c
+            for item_id, units in connection.execute(select(received.ItemID, received.Quantity)):
+                before[item_id] += units
 
     assert after == before
 
@@ -179,6 +195,7 @@ def test_history_lies_before_the_script(hub_url: str, short_invoices: list[Invoi
         numbers = store.write_history(120)
 
         assert numbers == list(range(1, 121))
+        assert store.open_orders() == []
         with store.engine.connect() as connection:
             latest = connection.execute(select(func.max(ticket.Time))).scalar_one()
             assert connection.execute(select(func.count(ticket.DBTimeStamp.distinct()))).scalar_one() == 120
@@ -188,6 +205,42 @@ def test_history_lies_before_the_script(hub_url: str, short_invoices: list[Invoi
         assert store.ring_void(120).kind == "void"
         with pytest.raises(ConfigurationError, match="without tickets"):
             store.write_history(5)
+
+
+def test_history_may_leave_layaways_open_one_of_them_partly_picked_up(
+    hub_url: str, short_invoices: list[Invoice]
+) -> None:
+    build_store(hub_url, store_id=1, invoices=short_invoices[:50], seed=3)
+    with SampleStore.open(hub_url) as store:
+        numbers = store.write_history(120, open_orders=3)
+
+        assert numbers == list(range(1, 121))
+        left = store.open_orders()
+        assert [(order.number, order.kind) for order in left] == [(n, "layaway") for n in (2, 3, 4)]
+        assert [any(line.taken for line in order.lines) for order in left] == [False, True, False]
+        assert all(order.deposit > 0 for order in left)
+        assert store.read_order(1).closed
+        with store.engine.connect() as connection:
+            recalled = connection.execute(
+                select(ticket.TransactionNumber, ticket.RecallID).where(ticket.RecallType == 4)
+            ).all()
+            counted = connection.execute(select(func.count()).select_from(rms.transaction)).scalar_one()
+            first = connection.execute(
+                select(func.min(ticket.Time)).where(ticket.RecallType == 0)
+            ).scalar_one()
+            opened = connection.execute(select(func.max(rms.order.c.LastUpdated))).scalar_one()
+        assert [tuple(row) for row in recalled] == [(1, 1), (2, 3)]
+        assert counted == 120
+        assert opened < first
+        assert store.ring_next(1)[0].number == 121
+
+
+def test_history_too_short_for_the_pick_ups_of_its_orders_is_refused(
+    shop_url: str, short_invoices: list[Invoice]
+) -> None:
+    build_store(shop_url, store_id=1, invoices=short_invoices[:20], seed=3)
+    with SampleStore.open(shop_url) as store, pytest.raises(ConfigurationError, match="no room"):
+        store.write_history(2, open_orders=2)
 
 
 def test_ticket_cut_off_before_its_commit_leaves_nothing_and_is_rung_next_time(

@@ -103,9 +103,18 @@ def _ask(url: str, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
 
 
 def install(
-    folder: Path, hub_url: str, *, invoices: int = 60, history: int = 20, lookback: int = 5_000
+    folder: Path,
+    hub_url: str,
+    *,
+    invoices: int = 60,
+    history: int = 20,
+    lookback: int = 5_000,
+    orders: bool = False,
 ) -> Installation:
-    """Two shops with their share of the first invoices, a migrated hub; nothing is live yet."""
+    """Two shops with their share of the first invoices, a migrated hub; nothing is live yet.
+
+    With `orders` the shops' scripts have layaways, backorders, work orders and quotes as well.
+    """
     chosen = read_invoices()[:invoices]
     lines = [f'[hub]\nurl = "{hub_url}"\n', "[warehouses.S1]\n", '[warehouses.S2]\nname = "Second"\n']
     for code in STORES:
@@ -128,6 +137,7 @@ def install(
             seed=SEED,
             tax_system=store_id % 2,
             tax_basis_points=2000 if store_id == 1 else 625,
+            orders=orders,
         )
         if history:
             with SampleStore.open(settings.rms_url(code)) as shop:

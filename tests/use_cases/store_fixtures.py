@@ -75,6 +75,14 @@ class Shop:
                 found.setdefault(number, []).append(revision)
         return found
 
+    def snapshots(self) -> dict[int, list[dict[str, Any]]]:
+        """number -> the headers of its order snapshots in the order of their batches."""
+        found: dict[int, list[dict[str, Any]]] = {}
+        for manifest in self.manifests():
+            for row in self.read(manifest)["orders"].to_dict("records"):
+                found.setdefault(row["number"], []).append({str(name): value for name, value in row.items()})
+        return found
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:

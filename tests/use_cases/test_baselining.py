@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, update
 
 from data_contracts.errors import ConfigurationError, NotBaselined, StoreUnavailable, TransferInterrupted
 from data_contracts.manifest import Mark
@@ -14,9 +15,19 @@ from tasks.rms import reader, tables
 from tasks.rms.dialects import read_bound
 from tasks.use_cases import baselining
 from tasks.use_cases.baselining import baseline_store
+from tests.rms_database import BACKORDER, QUOTE
 from tests.use_cases.store_fixtures import Shop, shop, small_shop
 
 __all__ = ["shop", "small_shop"]
+
+
+def published_orders(shop: Shop) -> dict[int, list[dict[str, Any]]]:
+    """number -> its snapshots in the order of their batches."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for manifest in shop.manifests():
+        for snapshot in shop.read(manifest)["orders"].to_dict("records"):
+            found.setdefault(snapshot["number"], []).append({str(k): v for k, v in snapshot.items()})
+    return found
 
 
 class Killed(BaseException):
@@ -102,26 +113,84 @@ def test_a_second_baseline_is_refused(small_shop: Shop) -> None:
 
     with pytest.raises(ConfigurationError, match="exported from number 5 on"):
         small_shop.baseline()
-    with pytest.raises(ConfigurationError, match="cannot be baselined again in this version"):
+    with pytest.raises(ConfigurationError, match="is the one read before"):
         small_shop.baseline(again=True)
     assert small_shop.head() == before
     assert len(small_shop.manifests("baseline")) == 1
 
 
-def test_open_layaways_stop_the_baseline_and_open_quotes_do_not(shop: Shop) -> None:
-    with shop.till.writing() as connection:
-        connection.execute(insert(tables.order).values(StoreID=1, Type=3, Closed=False))
-        connection.execute(insert(tables.order).values(StoreID=1, Type=5, Closed=True))
-        connection.execute(insert(tables.order).values(StoreID=2, Type=5, Closed=False))
-        connection.execute(insert(tables.order).values(ID=77, StoreID=1, Type=5, Closed=False))
+def test_open_orders_come_with_the_first_export_and_closed_ones_never(shop: Shop) -> None:
+    shop.till.place_order(71, deposit="5.00")
+    shop.till.place_order(72, order_type=QUOTE)
+    shop.till.place_order(73, deposit="2.00")
+    shop.till.pick_up(73, ticket=1, used="2.00")
+    shop.till.place_order(74, order_type=BACKORDER)
+    shop.till.place_order(75, store_id=2)
+    shop.till.place_order(76, order_type=9)
 
-    with pytest.raises(ConfigurationError, match="has 1 open layaways or backorders"):
-        shop.baseline()
-    assert shop.folder.list("S1/baseline") == []
+    report = baseline_store(shop.settings, "S1", now=shop.now)
 
-    with shop.till.writing() as connection:
-        connection.execute(update(tables.order).where(tables.order.c.ID == 77).values(Closed=True))
+    (manifest,) = shop.manifests("baseline")
+    assert (report.open_orders, report.history_tickets) == (3, 1)
+    assert manifest.position == shop.head().position
+    assert list(manifest.position.waiting_numbers("order")) == [71, 74, 76]
+    assert manifest.position.closed_orders == ((73, 73),)
+    assert manifest.position.start.order_history_id == 3
+    history = shop.read(manifest)["history_ranges"]
+    assert history[["source", "first_number", "last_number"]].values.tolist() == [
+        ["ticket", 1, 1],
+        ["order", 73, 73],
+    ]
+
+    shop.till.change_order(73, Comment="touched")
+    exported = shop.export()
+    shop.export(sweep=True)
+
+    assert (exported.orders, exported.tickets, exported.waiting) == (3, 0, 0)
+    assert shop.head().position.open_orders == (71, 74, 76)
+    assert sorted(published_orders(shop)) == [71, 74, 76]
+
+
+def test_an_order_that_closes_while_the_baseline_runs_travels_as_closed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.till.place_order(71, deposit="5.00")
+
+    def read_and_pick_up(connection: Connection) -> int:
+        bound = read_bound(connection)
+        shop.till.pick_up(71, ticket=1, used="5.00")
+        return bound
+
+    monkeypatch.setattr(baselining, "read_bound", read_and_pick_up)
     shop.baseline()
+    exported = shop.export()
+
+    assert (exported.orders, exported.tickets) == (1, 1)
+    (snapshot,) = published_orders(shop)[71]
+    assert snapshot["closed"]
+
+
+def test_a_killed_baseline_keeps_the_orders_that_were_open_at_its_mark(
+    small_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_shop.till.place_order(71)
+
+    def kill(name: str) -> None:
+        if name == "baseline.batch_published":
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(faults, "hook", kill)
+        with pytest.raises(Killed):
+            small_shop.baseline()
+    small_shop.till.cancel_order(71)
+    small_shop.till.place_order(72)
+
+    report = baseline_store(small_shop.settings, "S1", now=small_shop.now)
+
+    assert (report.completed, report.open_orders) == (True, 1)
+    assert small_shop.export().orders == 2
+    assert [snapshot["closed"] for snapshot in published_orders(small_shop)[71]] == [True]
 
 
 def test_a_baseline_killed_anywhere_completes_with_one_mark(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Table, delete, insert, update
 
+from data_contracts.documents import ORDER, TICKET
 from data_contracts.errors import ConfigurationError, CursorWentBack, NotBaselined
 from data_contracts.manifest import LastTicket, Mark, Position
 from tasks import faults
@@ -377,7 +378,9 @@ def test_an_export_interrupted_anywhere_loses_nothing_when_it_runs_again(
     assert set(passes) == {
         name
         for name in of_an_export
-        if not name.startswith(("exchange.mark", "exchange.mov", "batch.acknowledge", "batch.archive"))
+        if not name.startswith(
+            ("export.orders", "exchange.mark", "exchange.mov", "batch.acknowledge", "batch.archive")
+        )
     }
     for at, name in enumerate(passes):
         interrupted = copied(str(at))
@@ -747,14 +750,18 @@ def test_the_position_of_an_interrupted_export_lies_below_the_lowest_unpublished
     export.bound, export.sweep, export.lookback, export.waiting = 200, False, 10, {}
     export.highest = before
     pending = {
-        60: reader.Changed(150, entries=(470, 900)),
-        90: reader.Changed(120, entries=(901, 990), tenders=(700, 700)),
-        45: reader.Changed(130, entries=(20, 490), tenders=(420, 430)),
+        (TICKET, 60): reader.Changed(150, entries=(470, 900)),
+        (TICKET, 90): reader.Changed(120, entries=(901, 990), tenders=(700, 700)),
+        (TICKET, 45): reader.Changed(130, entries=(20, 490), tenders=(420, 430)),
+        (ORDER, 44): reader.Changed(125, tenders=(405, 405)),
     }
     export.saw(pending.values())
     export.highest = export.highest.model_copy(update={"ticket_number": 90})
 
-    export._move(pending, [60, 45])
+    export._move(pending, [(ORDER, 44), (TICKET, 60), (TICKET, 45)])
+    assert export.position.resume == Mark(rowversion=124, ticket_number=54, entry_id=519, tender_entry_id=454)
+
+    export._move(pending, [(TICKET, 60), (TICKET, 45)])
     assert export.position.resume == Mark(rowversion=129, ticket_number=54, entry_id=519, tender_entry_id=469)
 
     export._move(pending, [])

@@ -400,7 +400,7 @@ def test_a_change_that_is_exported_meanwhile_is_not_followed_by_the_older_state(
     small_shop.export()
 
     def meanwhile(name: str) -> None:
-        if name == "resend.tickets_read":
+        if name == "resend.documents_read":
             monkeypatch.setattr(faults, "hook", None)
             with small_shop.till.writing() as connection:
                 connection.execute(update(tables.transaction_entry).values(ItemID=3))
@@ -483,7 +483,7 @@ def test_the_command_says_what_went_and_what_was_left_out(small_shop: Shop) -> N
     assert status == 0
     assert f"Published {path}; `tillbridge import S1` takes it in." in said
     assert "Left out: 1 from before the baseline" in said
-    assert "Left out: 2 numbers under which RMS holds no ticket" in said
+    assert "Left out: 2 numbers under which RMS holds nothing" in said
     assert run(small_shop, "--dates", "2020-01-01") == (0, "No ticket was found to be sent again.\n")
 
 
@@ -504,6 +504,8 @@ def test_the_command_prints_json_for_scripts(small_shop: Shop) -> None:
         "lines": 1,
         "units": 10_000,
         "money": 100_000,
+        "orders": 0,
+        "deposits": 0,
         "unsettled": 0,
         "left_to_export": 0,
         "before_baseline": 0,

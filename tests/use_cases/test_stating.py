@@ -9,8 +9,9 @@ from sqlalchemy import insert
 
 from data_contracts.errors import NotBaselined
 from tasks.rms import tables
-from tasks.use_cases import store_session
+from tasks.use_cases import stating, store_session
 from tasks.use_cases.stating import StatementReport, publish_statement
+from tests.rms_database import BACKORDER, QUOTE
 from tests.use_cases.store_fixtures import Shop, shop, small_shop
 
 __all__ = ["shop", "small_shop"]
@@ -163,7 +164,7 @@ def test_history_is_not_stated(small_shop: Shop) -> None:
 
     assert (report.tickets, report.absent, report.waiting) == (0, 0, 0)
     frames = small_shop.read(small_shop.manifests("statement")[0])
-    assert [len(frame) for frame in frames.values()] == [0, 0, 0]
+    assert {role: len(frame) for role, frame in frames.items()} == dict.fromkeys(frames, 0)
 
 
 def test_a_z_batch_that_opened_long_before_keeps_its_tickets_in_the_period(small_shop: Shop) -> None:
@@ -239,6 +240,105 @@ def test_tickets_held_back_by_an_open_transaction_are_waiting(
     ]
     assert (report.tickets, report.held_back, report.waiting, report.absent) == (1, 2, 4, 0)
     assert "S1/statement: 2 tickets are held back, the oldest is 3" in caplog.text
+
+
+def test_deposits_and_open_orders_are_those_that_were_exported(shop: Shop) -> None:
+    shop.till.place_order(70, deposit="50.00")
+    shop.till.place_order(71, deposit="4.00")
+    shop.till.cancel_order(71, refund="4.00")
+    shop.baseline()
+    shop.till.ring(1)
+    shop.till.pay_deposit(70, "10.00")
+    shop.till.place_order(72, [(1, 3.0, "10.00")], deposit="5.00")
+    shop.till.place_order(73, order_type=QUOTE, deposit="9.00")
+    shop.till.place_order(74, order_type=BACKORDER)
+    shop.till.pick_up(72, 2, 1.0, used="2.50", time=at("2026-11-24T09:00:00"))
+    shop.till.place_order(75, deposit="1.00")
+    shop.till.cancel_order(75, refund="1.00")
+    exported = shop.export()
+
+    report = state(shop)
+
+    frames = shop.read(shop.manifests("statement")[0])
+    assert frames["deposits"].drop(columns="store").values.tolist() == [
+        ["2026-11-23", 7, 4, 150_000, 150_000],
+        ["2026-11-24", 7, 1, -25_000, 0],
+    ]
+    assert (report.deposits, report.open_orders, report.waiting) == (125_000, 3, 0)
+    assert exported.deposits == report.deposits + 500_000  # what order 70 held before the baseline
+    stated = frames["open_orders"]
+    columns = ["number", "order_type", "on_order", "taken", "deposit"]
+    assert stated[columns].values.tolist() == [
+        [70, 5, 10_000, 0, 600_000],
+        [72, 5, 20_000, 10_000, 25_000],
+        [74, 4, 10_000, 0, 0],
+    ]
+    published = shop.read(shop.manifests()[-1])["orders"].set_index("number")
+    same = ["epoch", "source", "revision", "rowversion"]
+    assert published.loc[[70, 72, 74], same].values.tolist() == stated[same].values.tolist()
+
+
+def test_an_order_that_no_export_has_published_or_that_moved_since_is_waiting(
+    small_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (70, 71, 72, 73):
+        small_shop.till.place_order(number, deposit="1.00")
+    small_shop.baseline()
+    before = state(small_shop)
+    small_shop.export()
+    small_shop.till.ring(1)
+    small_shop.till.pay_deposit(73, "3.00")
+    small_shop.export()
+
+    def read_and_change(session: store_session.StoreSession) -> tuple[int, int]:
+        bounds = store_session.read_bounds(session)
+        small_shop.till.pay_deposit(71, "2.00")
+        small_shop.till.cancel_order(72)
+        return bounds
+
+    monkeypatch.setattr(stating, "read_bounds", read_and_change)
+    report = state(small_shop)
+
+    assert (before.open_orders, before.waiting) == (0, 4)
+    frames = small_shop.read(small_shop.manifests("statement")[-1])
+    assert frames["open_orders"]["number"].tolist() == [70, 73]
+    waiting = frames["numbers"][frames["numbers"]["source"] == "order"]
+    assert waiting[["first_number", "last_number", "state"]].values.tolist() == [
+        [71, 71, "waiting"],
+        [72, 72, "waiting"],
+    ]
+    assert (report.open_orders, report.waiting, report.deposits) == (2, 2, 30_000)
+
+
+def test_deposits_are_cut_to_the_days_of_the_tickets(shop: Shop) -> None:
+    shop.baseline()
+    shop.till.place_order(70)
+    for number, day in enumerate(("10-01", "11-21", "11-22"), start=1):
+        shop.till.ring(number, time=at(f"2026-{day}T09:00:00"))
+    for day in ("10-01", "11-20", "11-21"):
+        shop.till.pay_deposit(70, "1.00", time=at(f"2026-{day}T09:00:00"))
+    shop.export()
+
+    report = state(shop, days=2)
+
+    deposits = shop.read(shop.manifests("statement")[0])["deposits"]
+    assert deposits["business_date"].tolist() == ["2026-11-21"]
+    assert (report.deposits, report.tickets, report.open_orders) == (10_000, 2, 1)
+    assert state(shop, days=None).deposits == 30_000
+
+
+def test_a_deposit_counts_for_the_opening_of_its_z_batch_where_tickets_do(shop: Shop) -> None:
+    shop.configure(business_date="z_batch")
+    shop.baseline()
+    shop.till.ring(1)
+    shop.till.place_order(70)
+    shop.till.pay_deposit(70, "1.00", time=at("2026-12-30T09:00:00"))  # Z batch 7, opened on the 22nd
+    shop.export()
+
+    state(shop, days=1)
+
+    deposits = shop.read(shop.manifests("statement")[0])["deposits"]
+    assert deposits["business_date"].tolist() == ["2026-11-22"]
 
 
 def test_a_dry_run_publishes_nothing(small_shop: Shop) -> None:

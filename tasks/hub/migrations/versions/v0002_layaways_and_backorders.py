@@ -97,6 +97,7 @@ def _tables() -> None:
         "pickup_lines",
         sa.Column("document", sa.Text(), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
         sa.Column("order_id", sa.Text(), nullable=False),
         sa.Column("order_line", sa.Integer(), nullable=True),
         sa.Column("sku", sa.Text(), nullable=False),
@@ -105,7 +106,7 @@ def _tables() -> None:
         sa.Column("quantity", AMOUNT, nullable=False),
         sa.Column("unit_price", AMOUNT, nullable=False),
         sa.Column("tax", AMOUNT, nullable=False),
-        sa.PrimaryKeyConstraint("document", "line"),
+        sa.PrimaryKeyConstraint("document", "line", "part"),
     )
     op.create_index("ix_pickup_lines_order_id", "pickup_lines", ["order_id"])
     op.create_table(

@@ -1,0 +1,42 @@
+"""advance-backorders: what waits of backorders is applied; free stock goes to the oldest first."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from data_contracts.meaning import BACKORDER
+from data_contracts.parameters import HubScope
+from flows import reporting
+from flows.side_by_side import SIDE_BY_SIDE, raise_failures, results, texts
+from tasks import steps
+from tasks.settings import load_settings
+from tasks.use_cases.advancing import AdvanceReport, chosen_stores
+
+_EVERYTHING = HubScope()
+
+
+@flow(
+    name="advance-backorders",
+    flow_run_name="advance-backorders-{scope.label}",
+    persist_result=False,
+    task_runner=SIDE_BY_SIDE,
+)
+def advance_backorders(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> AdvanceReport:
+    """Apply newer snapshots and pick-ups of backorders, then give out stock that is free, oldest first.
+
+    Runs at the hub, at any time and any number of times. A store that fails does not hold up the others;
+    it is named at the end and the run fails. With `dry_run` all is worked out and nothing is written.
+    """
+    settings = load_settings()
+    failures: dict[str, BaseException] = {}
+    moving = {
+        store: steps.advance_store.submit(settings, store, BACKORDER, dry_run)
+        for store in chosen_stores(settings, scope.stores)
+    }
+    stores = tuple(results(moving, failures).values())
+    giving = {"stock": steps.give_out_stock.submit(settings, scope.stores, dry_run)}
+    allocated = results(giving, failures).get("stock", ())
+    report = AdvanceReport(BACKORDER, stores, allocated, dry_run, texts(failures))
+    reporting.show_advance(scope.label, report)
+    raise_failures(failures)
+    return report

@@ -1,0 +1,259 @@
+"""Weighs and judges the snapshots of orders that one transaction has to deal with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from data_contracts.documents import sku_key
+from data_contracts.meaning import LAYAWAY, ORDER_KINDS, order_kind
+from data_contracts.order_progress import Snapshot, SnapshotLine
+from data_contracts.posting import UNKNOWN_KIND, Objection
+from data_contracts.waiting import WAITING_TO_ADVANCE
+from tasks.hub.bulk import fetch_for, upsert
+from tasks.hub.candidates import (
+    ORDERS_OF,
+    Arrivals,
+    Candidate,
+    Gathered,
+    collect,
+    gather_into,
+    rows_as_exported,
+)
+from tasks.hub.desk import Desk
+from tasks.hub.schema import document_revisions, order_snapshots
+
+SNAPSHOT_COLUMNS = ("document", "revision", "sequence", "batch_id", "closed", "rows")
+
+
+def gather_orders(
+    desk: Desk, arrivals: Arrivals | None, *, recheck_all: bool, entries_of: Collection[str] = ()
+) -> Gathered:
+    """Read, weigh and judge a batch's snapshots and waiting ones.
+
+    A first snapshot that is open and of which nothing was taken has no objection: it opens the order. Every
+    other good one waits for advance-layaways or advance-backorders.
+    """
+    found = collect(desk, ORDERS_OF, arrivals, recheck_all=recheck_all, entries_of=entries_of)
+    if found.frames:
+        orders = _weigh(desk, found)
+        gather_into(found, orders, _judge(desk, found, orders))
+    for candidate in (*found.candidates, *found.superseded, *found.seen_again):
+        if candidate.by_contract:
+            header = candidate.ticket
+            header |= {"occurred_at": header.get("ordered_at"), "units": header.get("on_order")}
+        elif candidate.objection is None and not _opens(found, candidate):
+            candidate.objection = _waits(candidate)
+    return found
+
+
+def _weigh(desk: Desk, found: Gathered) -> pd.DataFrame:
+    """The headers with `kind` and with the names that the hub's tables have for their figures."""
+    orders = found.frames["orders"]
+    codes = desk.rules.codes
+    kinds = []
+    for document, order_type, flags in zip(
+        orders["document"].tolist(), orders["order_type"].tolist(), orders["flags"].tolist(), strict=True
+    ):
+        known = (found.current.get(document) or {}).get("kind", "")
+        leaves = order_type in codes.home_order_types or "deleted" in flags.split(";")
+        kind = order_kind(order_type, codes)
+        if not kind and leaves:
+            # It is none of ours any more: what it was, it stays to its end.
+            kind = known if known in ORDER_KINDS else LAYAWAY if "deleted" in flags.split(";") else ""
+        kinds.append(kind or UNKNOWN_KIND)
+    return orders.assign(
+        kind=kinds,
+        occurred_at=orders["ordered_at"],
+        z_batch=0,
+        register=0,
+        units=orders["on_order"],
+        mirror="",
+    )
+
+
+def _judge(desk: Desk, found: Gathered, orders: pd.DataFrame) -> list[Objection | None]:
+    lines = found.frames["order_lines"]
+    products = desk.products(set(lines["sku"].tolist()))
+    counts = {role: found.frames[role]["candidate"].value_counts().to_dict() for role in ORDERS_OF.parts}
+    unknown: dict[int, list[str]] = {}
+    columns = ("candidate", "sku", "item_type", "on_order", "taken")
+    for candidate, sku, item_type, on_order, taken in zip(
+        *(lines[name].tolist() for name in columns), strict=True
+    ):
+        stocked = item_type not in desk.rules.codes.without_stock_item_types
+        key = sku_key(sku, ignore_case=desk.rules.ignore_case)
+        skus = unknown.setdefault(candidate, [])
+        if stocked and (on_order or taken) and key not in products and sku not in skus:
+            skus.append(sku)
+    records: list[dict[str, Any]] = orders.to_dict("records")  # type: ignore[assignment]
+    return [
+        _judge_one(
+            order,
+            unknown.get(order["candidate"], []),
+            {role: int(found_of.get(order["candidate"], 0)) for role, found_of in counts.items()},
+        )
+        for order in records
+    ]
+
+
+def _judge_one(
+    order: Mapping[str, Any], unknown: Sequence[str], counts: Mapping[str, int]
+) -> Objection | None:
+    name = f"Order {order['number']}"
+    if order["kind"] == UNKNOWN_KIND:
+        return Objection(
+            "unknown_order_type",
+            f"{name} has the type {order['order_type']}, which no code table explains.",
+            f"find out what RMS means by it and set it in [stores.{order['store']}.codes]",
+        )
+    if "unsettled" in order["flags"].split(";"):
+        return Objection(
+            "unsettled",
+            f"{name} was read although RMS had not finished writing it.",
+            "look at the order in RMS; a later export of the finished order clears this",
+        )
+    said = {"order_lines": "line_count", "order_history": "history_count", "deposit_tenders": "tender_count"}
+    if any(counts[role] != order[count] for role, count in said.items()):
+        return Objection(
+            "incomplete",
+            f"{name} does not have the rows that its header tells of.",
+            f"send it again: `tillbridge resend {order['store']} --orders {order['number']}` at the store",
+        )
+    if unknown:
+        named = ", ".join(f"`{sku}`" for sku in unknown[:10]) + (" and more" if len(unknown) > 10 else "")
+        return Objection(
+            "unknown_sku",
+            f"{name} holds SKUs that the hub's catalogue does not know: {named}.",
+            "add the products, or aliases for them, to the catalogue; it clears itself then",
+        )
+    return None
+
+
+def _opens(found: Gathered, candidate: Candidate) -> bool:
+    """Whether the snapshot opens its order: nothing is applied yet, and nothing has to be but itself."""
+    current = found.current.get(candidate.document)
+    order = candidate.ticket
+    return (current is None or current["state"] != "accepted") and not order["closed"] and order["taken"] == 0
+
+
+def _waits(candidate: Candidate) -> Objection:
+    number, kind = candidate.ticket["number"], candidate.ticket["kind"]
+    return Objection(
+        WAITING_TO_ADVANCE,
+        f"Order {number} has changed; advance-{kind}s applies it.",
+        f"nothing to do: the next run of advance-{kind}s applies it (`tillbridge advance`)",
+        candidate.document,
+    )
+
+
+# -- the snapshots of an order, all of them ------------------------------------------------------------
+def keep_snapshots(desk: Desk, found: Gathered) -> None:
+    """Keep the batch's snapshots that passed their contract, whatever becomes of them.
+
+    Of one that came before, the rows of its newest batch stay: SKUs may have been renamed.
+    """
+    arrived = [c for c in (*found.candidates, *found.superseded, *found.seen_again) if c.from_batch]
+    arrived = [c for c in arrived if not c.by_contract]
+    if not arrived:
+        return
+    exported = rows_as_exported(found, {c.document for c in arrived})
+    known = {
+        (row["document"], row["revision"]): (row["sequence"], row["batch_id"])
+        for row in fetch_for(desk.connection, order_snapshots, "document", {c.document for c in arrived})
+    }
+    rows = [
+        (*c.key, *c.newness, bool(c.ticket["closed"]), exported[c.document])
+        for c in arrived
+        if c.newness > known.get(c.key, (0, ""))
+    ]
+    upsert(desk.connection, order_snapshots, SNAPSHOT_COLUMNS, rows, update=SNAPSHOT_COLUMNS[2:])
+
+
+def load_snapshots(desk: Desk, names: Collection[str]) -> dict[str, list[tuple[Snapshot, dict[str, Any]]]]:
+    """Document -> its snapshots that passed their contract, oldest first, each with its typed header."""
+    from data_contracts.frames import typed
+
+    rows = fetch_for(desk.connection, order_snapshots, "document", names)
+    if not rows:
+        return {}
+    rows.sort(key=lambda row: (row["document"], row["sequence"], row["batch_id"]))
+    raw: dict[str, list[dict[str, str]]] = {role: [] for role in ORDERS_OF.columns}
+    marks: dict[str, list[int]] = {role: [] for role in ORDERS_OF.columns}
+    for at, row in enumerate(rows):
+        for role, cells in json.loads(row["rows"]).items():
+            raw[role] += cells
+            marks[role] += [at] * len(cells)
+    read: dict[str, list[dict[str, Any]]] = {}
+    for role, columns in ORDERS_OF.columns.items():
+        frame, _ = typed(pd.DataFrame(raw[role], columns=list(columns), dtype="str"), columns)
+        records: list[dict[str, Any]] = frame.assign(at=marks[role]).to_dict("records")  # type: ignore[assignment]
+        read[role] = records
+    products = desk.products(line["sku"] for line in read["order_lines"])
+    lines: dict[int, list[SnapshotLine]] = {}
+    for line in read["order_lines"]:
+        lines.setdefault(line["at"], []).append(_line(desk, line, products))
+    tickets: dict[int, set[int]] = {}
+    for entry in read["order_history"]:
+        if entry["transaction_number"]:
+            tickets.setdefault(entry["at"], set()).add(entry["transaction_number"])
+    found: dict[str, list[tuple[Snapshot, dict[str, Any]]]] = {}
+    revisions = _newest_arrivals(desk, names)
+    for header in read["orders"]:
+        row = rows[header["at"]]
+        snapshot = _snapshot(
+            desk,
+            header,
+            revisions.get((row["document"], row["revision"]), (row["sequence"], row["batch_id"])),
+            lines.get(header["at"], ()),
+            tickets.get(header["at"], ()),
+        )
+        found.setdefault(row["document"], []).append((snapshot, header))
+    return found
+
+
+def _newest_arrivals(desk: Desk, names: Collection[str]) -> dict[tuple[str, str], tuple[int, str]]:
+    """(document, revision) -> newest (sequence, batch id) in which it came."""
+    return {
+        (row["document"], row["revision"]): (row["sequence"], row["batch_id"])
+        for row in fetch_for(desk.connection, document_revisions, "document", names)
+    }
+
+
+def _snapshot(
+    desk: Desk,
+    header: Mapping[str, Any],
+    newness: tuple[int, str],
+    lines: Iterable[SnapshotLine],
+    tickets: Iterable[int],
+) -> Snapshot:
+    codes = desk.rules.codes
+    deleted = "deleted" in header["flags"].split(";")
+    stays_home = header["order_type"] in codes.home_order_types
+    return Snapshot(
+        revision=header["revision"],
+        newness=newness,
+        kind=order_kind(header["order_type"], codes),
+        closed=header["closed"] or deleted or stays_home,
+        deleted=deleted,
+        lines=tuple(lines),
+        tickets=frozenset(tickets),
+    )
+
+
+def _line(desk: Desk, line: Mapping[str, Any], products: Mapping[str, str]) -> SnapshotLine:
+    codes = desk.rules.codes
+    on_order, taken = line["on_order"], line["taken"]
+    return SnapshotLine(
+        entry_id=line["entry_id"],
+        sku=line["sku"],
+        product=products.get(sku_key(line["sku"], ignore_case=desk.rules.ignore_case), line["sku"]),
+        item_type=line["item_type"],
+        holds_stock=line["item_type"] not in codes.without_stock_item_types,
+        outstanding=on_order if codes.on_order_is_outstanding else on_order - taken,
+        taken=taken,
+        unit_price=line["unit_price"],
+    )
