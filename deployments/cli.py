@@ -191,22 +191,26 @@ def export(context: click.Context, stores: Sequence[str], sweep: bool, dry_run: 
         show_json(reports)
     elif reports:
         show_table(
-            ("store", "batches", "tickets", "lines", "money", "orders", "deposits", "waiting", "held back"),
+            ("store", "batches", "tickets", "money", "orders", "deposits", "waiting"),
             [
                 (
                     code,
                     len(r.batches),
                     r.tickets,
-                    r.lines,
                     show_money(r.money),
                     r.orders,
                     show_money(r.deposits),
                     r.waiting,
-                    r.held_back,
                 )
                 for code, r in reports.items()
             ],
         )
+        for code, report in reports.items():
+            if report.held_back:
+                say(
+                    f"{code}: {report.held_back:,} tickets are held back by a transaction open in RMS.",
+                    indent=0,
+                )
         if dry_run:
             click.echo("Dry run: nothing was published.")
     _raise_first(failures)
@@ -251,13 +255,16 @@ def resend(
             f"Say what to send again, one of: `tillbridge resend {store} --batch 412`, "
             "`--numbers 10452-10455`, `--dates 2010-12-01..2010-12-03`, `--orders 12-15`."
         )
+    tickets = None if numbers is None else _numbers(numbers, "--numbers")
+    days = None if dates is None else _dates(dates)
+    layaways = None if orders is None else _numbers(orders, "--orders")
     report = run(
         _settings(context),
         store,
         batch=batch,
-        numbers=None if numbers is None else _numbers(numbers, "--numbers"),
-        dates=None if dates is None else _dates(dates),
-        orders=None if orders is None else _numbers(orders, "--orders"),
+        numbers=tickets,
+        dates=days,
+        orders=layaways,
         dry_run=dry_run,
     )
     if as_json:
@@ -550,7 +557,7 @@ def status(context: click.Context, as_json: bool) -> None:
     orders = [(s.hub.store, s.hub.layaways, s.hub.backorders_waiting, s.hub.expired) for s in standing.stores]
     if any(any(figures) for _, *figures in orders):
         show_table(("store", "open layaways", "backorders that wait for stock", "past their date"), orders)
-    click.echo(standing.sentence)
+    say(standing.sentence, indent=0)
 
 
 def _say_to_advance(count: int) -> None:

@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -385,7 +385,7 @@ def follow(settings: Settings, tally: Tally, orders: Sequence[int], text: str) -
 
 def show_one_order(settings: Settings, layaway: int, ticket: int) -> None:
     """Both numbers on the customer's papers find the same order."""
-    from deployments.reports import show_orders
+    from deployments.reports import show_order
     from tasks.use_cases.finding import find_order
 
     by_layaway, by_ticket = (find_order(settings, str(number), "LONDON") for number in (layaway, ticket))
@@ -395,7 +395,8 @@ def show_one_order(settings: Settings, layaway: int, ticket: int) -> None:
         "the hub finds the same order:"
     )
     click.echo()
-    show_orders(replace(by_ticket, orders=tuple(mine)))
+    for order in mine:
+        show_order(order)
 
 
 def choose_goods(settings: Settings) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from deployments.output import say, show_table
 
 if TYPE_CHECKING:
     from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder
-    from tasks.use_cases.finding import FoundReport
+    from tasks.use_cases.finding import FoundOrder, FoundReport
     from tasks.use_cases.reconciling import Reconciliation
 
 MOST_FINDINGS = 40
@@ -71,35 +71,42 @@ def show_orders(report: FoundReport) -> None:
     say(report.sentence, indent=0)
     for order in report.orders:
         click.echo()
-        state = f"{order.state}; " if order.state else ""
-        statuses = f"{order.order_status}, {order.payment_status}, {order.shipping_status}"
-        say(f"{order.order_id}: {order.kind}, {state}{statuses}", indent=0)
-        numbers = [f"{n.number} ({n.kind} number, since {_minute(n.since_utc)} UTC)" for n in order.numbers]
-        say(f"Goes by {order.source_order_id}. Found by {', '.join(numbers)}.")
-        late = " (passed)" if order.expired else ""
-        until = f", expires {order.expires_on}{late}" if order.expires_on else ""
-        held = f", deposit held {show_money(order.deposit)}" if order.state else ""
-        say(f"Ordered {_minute(order.ordered_at_utc)} UTC{until}; warehouse {order.warehouse}.")
-        say(f"Total {show_money(order.total)}, paid {show_money(order.paid)}{held}.")
-        click.echo()
-        show_table(
-            ("sku", "ordered", "reserved", "awaited", "picked up", "returned", "price"),
-            [
-                (
-                    line.sku,
-                    show_units(line.ordered),
-                    show_units(line.reserved),
-                    show_units(line.backordered),
-                    show_units(line.picked_up),
-                    show_units(line.returned),
-                    show_money(line.unit_price),
-                )
-                for line in order.lines
-            ],
-        )
+        show_order(order)
     for document in report.documents:
         say(f"{document.document} ({document.state}): {document.message}", bullet="- ")
         say(f"What to do: {document.fix}", indent=4)
+
+
+def show_order(order: FoundOrder) -> None:
+    """Where an order stands, every number that finds it, its lines."""
+    state = f"{order.state}; " if order.state else ""
+    say(
+        f"{order.order_id}: {order.kind}, {state}{order.order_status}, {order.payment_status}, "
+        f"{order.shipping_status}"
+    )
+    numbers = [f"{n.number} ({n.kind} number, since {_minute(n.since_utc)} UTC)" for n in order.numbers]
+    say(f"Goes by {order.source_order_id}. Found by {', '.join(numbers)}.")
+    late = " (passed)" if order.expired else ""
+    until = f", expires {order.expires_on}{late}" if order.expires_on else ""
+    held = f", deposit held {show_money(order.deposit)}" if order.state else ""
+    say(f"Ordered {_minute(order.ordered_at_utc)} UTC{until}; warehouse {order.warehouse}.")
+    say(f"Total {show_money(order.total)}, paid {show_money(order.paid)}{held}.")
+    click.echo()
+    show_table(
+        ("sku", "ordered", "reserved", "awaited", "picked up", "returned", "price"),
+        [
+            (
+                line.sku,
+                show_units(line.ordered),
+                show_units(line.reserved),
+                show_units(line.backordered),
+                show_units(line.picked_up),
+                show_units(line.returned),
+                show_money(line.unit_price),
+            )
+            for line in order.lines
+        ],
+    )
 
 
 def _minute(utc: str) -> str:

@@ -112,7 +112,11 @@ def test_flows_of_prefect_yaml_exist_and_stand_in_the_readme() -> None:
         assert any(isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body)
         assert f"`{deployment['name']}`" in README
 
-    modules = {path.stem for path in (ROOT / "flows").glob("*.py")} - {"__init__", "reporting", "side_by_side"}
+    modules = {path.stem for path in (ROOT / "flows").glob("*.py")} - {
+        "__init__",
+        "reporting",
+        "side_by_side",
+    }
     assert {entry["entrypoint"].split("/")[1].split(".")[0] for entry in listed} == modules
 
 

@@ -52,7 +52,8 @@ def test_a_contract_has_the_columns_of_the_code_in_their_order(stream: str) -> N
     columns = {role: list(file.columns.items()) for role, file in contract.files.items()}
 
     assert columns == {role: list(kinds.items()) for role, kinds in FILES[stream].items()}
-    assert contract.label == f"{stream} 1.0.0"
+    version = {"baseline": "1.0.0", "orders": "1.1.0", "statement": "1.1.0"}[stream]
+    assert contract.label == f"{stream} {version}"
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -169,14 +170,85 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("header_missing", "c"),
             ("duplicate_entry", "c"),
         ],
+        "orders": [
+            *key,
+            ("revision_too_long", "c"),
+            ("revision_form", "c"),
+            ("rowversion_out_of_range", "c"),
+            ("ordered_at_out_of_range", "c"),
+            ("business_date_out_of_range", "c"),
+            ("business_date_far", "w"),
+            ("order_type_out_of_range", "c"),
+            ("expires_on_out_of_range", "c"),
+            ("expires_early", "w"),
+            ("line_count_out_of_range", "c"),
+            ("line_missing", "c"),
+            ("no_lines", "w"),
+            ("history_count_out_of_range", "c"),
+            ("history_missing", "c"),
+            ("tender_count_out_of_range", "c"),
+            ("tender_missing", "c"),
+            ("on_order_mismatch", "c"),
+            ("closed_on_order", "w"),
+            ("taken_mismatch", "c"),
+            ("deposit_differs", "w"),
+            ("deposit_mismatch", "c"),
+            ("flags_too_long", "c"),
+            ("unsettled", "c"),
+            ("unreadable_amount", "c"),
+            ("hour_assumed", "w"),
+            ("flag_unknown", "w"),
+            ("duplicate_document", "c"),
+        ],
+        "order_lines": [
+            *key,
+            ("line_out_of_range", "c"),
+            ("entry_id_out_of_range", "c"),
+            ("item_id_out_of_range", "c"),
+            ("sku_too_long", "c"),
+            ("sku_blank", "c"),
+            ("description_too_long", "c"),
+            ("item_type_out_of_range", "c"),
+            ("on_order_negative", "c"),
+            ("taken_negative", "c"),
+            ("price_negative", "w"),
+            ("header_missing", "c"),
+            ("duplicate_line", "c"),
+            ("duplicate_entry", "c"),
+        ],
+        "order_history": [
+            *key,
+            ("entry_id_out_of_range", "c"),
+            ("transaction_number_out_of_range", "c"),
+            ("occurred_at_out_of_range", "c"),
+            ("business_date_out_of_range", "c"),
+            ("business_date_far", "w"),
+            ("z_batch_out_of_range", "c"),
+            ("deposit_tenders_differ", "w"),
+            ("header_missing", "c"),
+            ("duplicate_entry", "c"),
+        ],
+        "deposit_tenders": [
+            *key,
+            ("entry_id_out_of_range", "c"),
+            ("history_id_out_of_range", "c"),
+            ("history_unknown", "w"),
+            ("tender_id_out_of_range", "c"),
+            ("tender_code_too_long", "c"),
+            ("tender_code_blank", "w"),
+            ("header_missing", "c"),
+            ("duplicate_entry", "c"),
+        ],
     }
 
 
-def test_every_flag_of_the_code_is_known_to_the_contract() -> None:
-    flags = next(c for c in yaml_of("orders")["schema"][0]["properties"] if c["name"] == "flags")
+@pytest.mark.parametrize("role", ["tickets", "orders"])
+def test_every_flag_of_the_code_is_known_to_the_contract(role: str) -> None:
+    (file,) = (file for file in yaml_of("orders")["schema"] if file["name"] == role)
+    flags = next(c for c in file["properties"] if c["name"] == "flags")
 
     assert [flag for flag in FLAGS if flag not in flags["description"]] == []
-    rules = load_contract("orders").files["tickets"].rules
+    rules = load_contract("orders").files[role].rules
     (known,) = (rule.kwargs["regex"] for rule in rules if rule.name == "flag_unknown")
     assert re.match(known, ";".join(FLAGS))
     assert re.match(known, ";".join([*FLAGS, "later"])) is None

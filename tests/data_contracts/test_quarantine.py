@@ -19,7 +19,7 @@ from data_contracts.errors import ContractBroken
 from data_contracts.frames import read_rows
 from data_contracts.manifest import Reason
 from data_contracts.quarantine import BatchRows, Verdict, split, validate
-from tests.documents import Frames, Line, Ticket, make_batch, make_ticket, to_rows
+from tests.documents import Frames, Line, Ticket, make_batch, make_order, make_ticket, to_rows
 
 NAME = "S1/orders/000001-9f2c51d07ab3"
 
@@ -68,7 +68,21 @@ def three() -> list[Ticket]:
 
 
 def test_a_sound_batch_passes_without_a_word() -> None:
-    assert verdict_on(three()) == Verdict(batch=NAME, contract="orders 1.0.0", state="checked", documents=3)
+    documents = [*three(), *orders(), make_order(2, [], closed=True, flags="deleted")]
+
+    verdict = verdict_on(documents)
+
+    assert verdict == Verdict(batch=NAME, contract="orders 1.1.0", state="checked", documents=7)
+
+
+def orders() -> list[Ticket]:
+    """Orders 76, 77 and 78 of two lines and two deposits; order 77 is in the second rows of each file."""
+    return [
+        make_order(
+            n, [("MUG", 2, "4.50"), ("CUP", 1, "3.50")], taken=[1, 0], deposits=[("5.00", 0), ("-2.00", 9)]
+        )
+        for n in (76, 77, 78)
+    ]
 
 
 FAULTS: list[tuple[Callable[[Frames], None], str, str]] = [
@@ -235,6 +249,184 @@ def test_one_fault_takes_one_document_for_one_reason(
     assert verdict.reasons[0].fix
     assert verdict.warnings == ()
     assert (verdict.state, verdict.documents) == ("checked", 3)
+
+
+ORDER_FAULTS: list[tuple[Callable[[Frames], None], str, str]] = [
+    (
+        cell("order_history", 2, "delta_deposit", "5"),
+        "type",
+        "Order 77: `delta_deposit` in row 3 of `order_history` is not an amount with four decimals.",
+    ),
+    (
+        cell("orders", 1, "expires_on", "1752-12-31"),
+        "expires_on_out_of_range",
+        "Order 77: `expires_on` is 1752-12-31; it has to be at least 1753-01-01 and at most 9999-12-31.",
+    ),
+    (
+        cell("orders", 1, "ordered_at", "1999-12-31T23:59:59.999Z"),
+        "ordered_at_out_of_range",
+        "Order 77: `ordered_at` is 1999-12-31T23:59:59.999Z; "
+        "it has to be at least 2000-01-01T00:00:00Z and before 2100-01-01T00:00:00Z.",
+    ),
+    (
+        cell("orders", 1, "flags", "ambiguous_hour;unsettled"),
+        "unsettled",
+        "Order 77: RMS had not finished writing it when it was exported.",
+    ),
+    (
+        cell("orders", 1, "flags", "unreadable_amount"),
+        "unreadable_amount",
+        "Order 77: RMS holds an absurd quantity in one of its lines; 0 stands in its place.",
+    ),
+    (
+        cell("orders", 1, "on_order", "4.0000"),
+        "on_order_mismatch",
+        "Order 77: its lines have 3 units on order but the order says 4.",
+    ),
+    (
+        cell("orders", 1, "taken", "0.0000"),
+        "taken_mismatch",
+        "Order 77: of its lines 1 units were handed over but the order says 0.",
+    ),
+    (
+        cell("orders", 1, "deposit_changes", "-3.0000"),
+        "deposit_mismatch",
+        "Order 77: its history comes to 3.00 but the order says -3.00.",
+    ),
+    (without("order_lines", 2), "line_missing", "Order 77: 1 of 2 lines came."),
+    (without("order_history", 3), "history_missing", "Order 77: 1 of 2 rows of its history came."),
+    (without("deposit_tenders", 1), "tender_missing", "Order 77: 0 of 1 deposit tenders came."),
+    (
+        without("orders", 1),
+        "header_missing",
+        "Order 77: lines, history or tenders came without the order itself.",
+    ),
+    (twice("orders", 1), "duplicate_document", "Order 77: it stands 2 times in the batch."),
+    (twice("order_lines", 2), "duplicate_line", "Order 77: line 1 stands in it more than once."),
+    (
+        cell("order_lines", 3, "entry_id", "77001"),
+        "duplicate_entry",
+        "Order 77: the RMS line 77001 stands in it more than once.",
+    ),
+    (
+        twice("order_history", 2),
+        "duplicate_entry",
+        "Order 77: the RMS history row 7701 stands in it more than once.",
+    ),
+    (
+        twice("deposit_tenders", 1),
+        "duplicate_entry",
+        "Order 77: the RMS tender 7701 stands in it more than once.",
+    ),
+    (
+        cell("order_lines", 3, "sku", " "),
+        "sku_blank",
+        "Order 77, line 2: it has no SKU; the item 0 has probably been deleted in RMS.",
+    ),
+    (
+        cell("deposit_tenders", 1, "tender_code", "C" * 26),
+        "tender_code_too_long",
+        "Order 77, tender 7701: `tender_code` has 26 characters; 25 are allowed.",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def faulty_orders() -> list[Verdict]:
+    """Verdicts on a batch of tickets and orders for each of the faults."""
+    batches = []
+    for spoil, _, _ in ORDER_FAULTS:
+        rows = to_rows(make_batch([*three(), *orders()]))
+        rows["order_lines"].loc[3, "item_id"] = "0"
+        spoil(rows)
+        batches.append(batch_of(rows))
+    return validate("orders", batches)
+
+
+@pytest.mark.parametrize(
+    ("at", "rule", "message"), [(at, rule, message) for at, (_, rule, message) in enumerate(ORDER_FAULTS)]
+)
+def test_one_fault_takes_one_order_and_leaves_the_others_and_all_tickets(
+    at: int, rule: str, message: str, faulty_orders: list[Verdict]
+) -> None:
+    verdict = faulty_orders[at]
+
+    assert [(r.document, r.rule, r.message.split(" And ")[0]) for r in verdict.reasons] == [
+        ("S1/1/order/77", rule, message)
+    ]
+    assert verdict.warnings == ()
+    assert (verdict.state, verdict.documents) == ("checked", 6)
+
+
+def test_quantities_below_zero_are_refused_on_an_order() -> None:
+    verdict = verdict_on([make_order(77, [("MUG", -1, "1.00")]), make_order(78, [("MUG", 1, 1)], taken=[-2])])
+
+    assert shown(verdict.reasons) == [
+        ("S1/1/order/77", "on_order_negative", "Order 77, line 1: -1 units of MUG are on order."),
+        ("S1/1/order/78", "taken_negative", "Order 78, line 1: -2 units of MUG were handed over."),
+    ]
+
+
+def test_what_is_odd_about_an_order_is_said_and_the_order_taken() -> None:
+    strange = make_order(74, deposits=[("5.00", 0)])
+    strange["deposit_tenders"][0]["history_id"] = 4
+    verdict = verdict_on(
+        [
+            make_order(71, closed=True),
+            make_order(72, [], closed=True),
+            make_order(73, deposits=[("5.00", 0)], deposit=9_00_00),
+            strange,
+            make_order(75, expires_on="1900-01-01"),
+            make_order(76, flags="later"),
+            make_order(77, deposits=[("-5.00", 0)], deposit=5_00_00),
+        ]
+    )
+
+    assert verdict.reasons == ()
+    assert shown(verdict.warnings) == [
+        (
+            "S1/1/order/71",
+            "closed_on_order",
+            "Order 71: it is closed but still has 1 units on order; nothing stays reserved for it.",
+        ),
+        ("S1/1/order/72", "no_lines", "Order 72: it has no lines."),
+        (
+            "S1/1/order/73",
+            "deposit_differs",
+            "Order 73: RMS shows a deposit of 9.00, its history comes to 5.00; the history counts.",
+        ),
+        (
+            "S1/1/order/74",
+            "deposit_tenders_differ",
+            "Order 74, history 7401: the deposit changed by 5.00, its tenders come to 0.00.",
+        ),
+        (
+            "S1/1/order/74",
+            "history_unknown",
+            "Order 74: its deposit tender 7401 belongs to the history row 4, which it does not have.",
+        ),
+        (
+            "S1/1/order/75",
+            "expires_early",
+            "Order 75: it expires on 1900-01-01, before it was written (2026-11-20).",
+        ),
+        ("S1/1/order/76", "flag_unknown", "Order 76: it carries a flag this hub does not know."),
+    ]
+
+
+def test_tickets_and_orders_of_one_number_are_told_apart() -> None:
+    verdict = verdict_on([make_ticket(77), make_order(77, on_order=5)])
+
+    assert [(r.document, r.rule) for r in verdict.reasons] == [("S1/1/order/77", "on_order_mismatch")]
+    assert verdict.documents == 2
+
+
+def test_share_of_what_fails_counts_tickets_and_orders() -> None:
+    bad = [make_order(n, on_order=5) for n in range(1, 22)]
+    few, many = (verdict_on([*(make_ticket(n) for n in range(1, tickets + 1)), *bad]) for tickets in (84, 83))
+
+    assert (few.state, few.documents, len(few.reasons)) == ("checked", 105, 21)
+    assert [r.rule for r in many.reasons] == ["too_many_faults"]
 
 
 def test_a_deleted_item_is_named_by_its_number() -> None:
@@ -573,6 +765,9 @@ def test_a_rule_that_cannot_run_is_an_error_and_not_a_pass(
 
 
 # -- streams without documents ----------------------------------------------------------------------------
+A_REVISION = f"1-{'0' * 32}"
+
+
 def csv_rows(columns: dict[str, Kind], *rows: str) -> pd.DataFrame:
     return read_rows("\n".join([",".join(columns), *rows, ""]).encode(), columns, "x")
 
@@ -596,6 +791,8 @@ def test_a_sound_baseline_and_statement_pass() -> None:
         ),
         day_tenders=("S1,2026-11-23,4,CASH,120.0000",),
         numbers=("S1,1,ticket,1,90,present", "S1,1,ticket,91,91,absent", "S1,2,ticket,91,95,waiting"),
+        deposits=("S1,2026-11-23,4,2,7.0000,9.0000", "S1,2026-11-23,5,1,-2.0000,0.0000"),
+        open_orders=(f"S1,1,order,77,{A_REVISION},901,5,2.0000,1.0000,7.0000",),
     )
 
     assert (baseline.state, baseline.reasons, statement.state, statement.reasons) == (
@@ -676,6 +873,27 @@ def test_a_sound_baseline_and_statement_pass() -> None:
             "duplicate_tender",
             "Tenders, row 1: CASH stands more than once for 2026-11-23, Z batch 4. And 1 more like this.",
         ),
+        (
+            "statement",
+            "deposits",
+            ("S1,2026-11-23,4,1,1.0000,1.0000", "S1,2026-11-23,4,1,2.0000,2.0000"),
+            "duplicate_deposit_day",
+            "Deposits, row 1: 2026-11-23, Z batch 4 stands in the file more than once. And 1 more like this.",
+        ),
+        (
+            "statement",
+            "open_orders",
+            (f"S1,1,order,77,{A_REVISION},9,5,1.0000,0.0000,0.0000",) * 2,
+            "duplicate_order",
+            "Open orders, row 1: order 77 stands in the file more than once. And 1 more like this.",
+        ),
+        (
+            "statement",
+            "open_orders",
+            (f"S1,1,ticket,77,{A_REVISION},9,5,1.0000,0.0000,0.0000",),
+            "order_source_unknown",
+            "Open orders, row 1: its source is not `order`.",
+        ),
     ],
 )
 def test_a_fault_in_a_stream_without_documents_rejects_the_batch(
@@ -706,7 +924,7 @@ def test_nothing_of_a_rejected_batch_is_accepted() -> None:
 
     accepted, quarantined = split(rows, validate("orders", [batch_of(rows)])[0])
 
-    assert [len(frame) for frame in accepted.values()] == [0, 0, 0]
+    assert [len(frame) for frame in accepted.values()] == [0] * 7
     pd.testing.assert_frame_equal(quarantined["ticket_lines"], rows["ticket_lines"])
 
 

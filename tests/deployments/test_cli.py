@@ -173,8 +173,9 @@ def test_the_journey_of_the_readme_ends_with_nothing_unexplained(journey: Journe
 def test_a_dry_run_says_so_and_changes_nothing(journey: Journey) -> None:
     assert "Dry run: nothing was published." in journey.said["export dry"].out
     assert "Dry run: nothing was imported." in journey.said["import dry"].out
-    # Were it not so, the export after it had found nothing and the import after it nothing waiting.
-    assert "S1/orders/000001 accepted 5 5 0 0 0" in journey.said["import"].text
+    # Five tickets and an order. Were it not so, the export after it had found nothing and the import after
+    # it nothing waiting.
+    assert "S1/orders/000001 accepted 6 6 0 0 0" in journey.said["import"].text
 
 
 def test_what_commands_print_as_json_can_be_read_by_scripts(journey: Journey) -> None:
@@ -210,22 +211,6 @@ def test_quarantine_names_the_ticket_why_it_waits_and_what_to_do(journey: Journe
     assert " 0 unexplained: 6 tickets, " in reconciled.text
     assert "; 1 in quarantine or pending" in reconciled.text
     assert "waiting for a person: 1" in journey.run("status").text
-
-
-def test_reconcile_ends_with_1_and_the_number_when_a_batch_is_lost(journey: Journey) -> None:
-    with journey.shop() as shop:
-        number, _ = shop.ring_unknown_item(at=datetime.now())  # noqa: DTZ005 - tills know no zone
-    journey.run("export")
-    for file in (journey.folder / "exchange" / "S1" / "orders").glob("0*"):
-        file.unlink()
-    journey.run("statement")
-    journey.run("import")
-
-    done = journey.run("reconcile")
-
-    assert done.status == 1
-    assert f"S1: ticket {number} missing: the store has it, the hub does not." in done.text
-    assert " 0 unexplained" not in done.text
 
 
 # -- layaways and backorders ------------------------------------------------------------------------
@@ -326,14 +311,14 @@ def test_a_faulty_receipt_ends_with_3_and_names_the_line(orders: Orders) -> None
 
     assert (done.status, done.out) == (3, "")
     assert "line 2" in done.err
-    assert "`many`" in done.err
     assert "Traceback" not in done.err
 
 
 def test_status_statement_and_reconcile_tell_of_open_orders(orders: Orders) -> None:
     said = orders.said
 
-    assert "S1 1 1 0" in said["status"].text
+    # The till has opened a layaway of its own.
+    assert " S1 2 1 0 " in said["status"].text
     assert "orders deposits" in _words(said["statement"])
     assert said["reconcile"].status == 0, said["reconcile"].out
     assert " 0 unexplained: " in said["reconcile"].text
@@ -384,6 +369,23 @@ def test_a_range_that_cannot_be_read_is_wrong_usage_and_names_its_option(option:
 def _words(said: Said) -> str:
     """What a command printed without the rules of its tables."""
     return " ".join(said.out.replace("─", " ").split())
+
+
+# -- what goes wrong ----------------------------------------------------------------------------------
+def test_reconcile_ends_with_1_and_the_number_when_a_batch_is_lost(journey: Journey) -> None:
+    with journey.shop() as shop:
+        number, _ = shop.ring_unknown_item(at=datetime.now())  # noqa: DTZ005 - tills know no zone
+    journey.run("export")
+    for file in (journey.folder / "exchange" / "S1" / "orders").glob("0*"):
+        file.unlink()
+    journey.run("statement")
+    journey.run("import")
+
+    done = journey.run("reconcile")
+
+    assert done.status == 1
+    assert f"S1: ticket {number} missing: the store has it, the hub does not." in done.text
+    assert " 0 unexplained" not in done.text
 
 
 def test_import_ends_with_1_and_names_the_store_that_stopped(journey: Journey, tmp_path: Path) -> None:

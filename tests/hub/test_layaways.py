@@ -450,8 +450,7 @@ def test_running_it_again_changes_nothing(stocked: World) -> None:
     before = [stocked.rows(f"SELECT * FROM {table}") for table in ("events", "stock_movements", "payments")]
     assert stocked.advance().moves == ()
     assert before == [
-        stocked.rows(f"SELECT * FROM {table}")
-        for table in ("events", "stock_movements", "payments")
+        stocked.rows(f"SELECT * FROM {table}") for table in ("events", "stock_movements", "payments")
     ]
 
 

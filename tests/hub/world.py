@@ -96,7 +96,9 @@ class World:
         """Import tickets and orders as one batch."""
         return self.take(make_batch(documents), STREAM_ORDERS, sequence, store=store, **manifest)
 
-    def advance(self, kind: str = "layaway", *, store: str = "S1", now: str = NOW, **options: Any) -> Advanced:
+    def advance(
+        self, kind: str = "layaway", *, store: str = "S1", now: str = NOW, **options: Any
+    ) -> Advanced:
         """Apply what waits of a store's layaways or backorders."""
         return advance(self.hub, self.settings, store, kind, now=now, **options)
 

@@ -110,10 +110,12 @@ def install(
     history: int = 20,
     lookback: int = 5_000,
     orders: bool = False,
+    open_orders: int = 0,
 ) -> Installation:
     """Two shops with their share of the first invoices, a migrated hub; nothing is live yet.
 
-    With `orders` the shops' scripts have layaways, backorders, work orders and quotes as well.
+    With `orders` the shops' scripts have layaways, backorders, work orders and quotes as well; some
+    `open_orders` are there before they go live.
     """
     chosen = read_invoices()[:invoices]
     lines = [f'[hub]\nurl = "{hub_url}"\n', "[warehouses.S1]\n", '[warehouses.S2]\nname = "Second"\n']
@@ -141,7 +143,7 @@ def install(
         )
         if history:
             with SampleStore.open(settings.rms_url(code)) as shop:
-                shop.write_history(history)
+                shop.write_history(history, open_orders=open_orders)
     migrate(settings.hub_url)
     with open_hub(settings.hub_url) as hub:
         configure(hub, settings)

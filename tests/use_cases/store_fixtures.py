@@ -57,11 +57,13 @@ class Shop:
         waiting = batches.waiting_batches(self.folder, "S1", stream)
         return [batches.fetch_manifest(self.folder, "S1", stream, *names) for names in waiting]
 
-    def read(self, manifest: Manifest) -> dict[str, pd.DataFrame]:
-        """The typed files of a batch, by role."""
+    def read(self, manifest: Manifest, *roles: str) -> dict[str, pd.DataFrame]:
+        """The typed files of a batch, by role; all of them unless some are named."""
         files = batches.fetch_files(self.folder, manifest)
         frames = {}
         for role, columns in FILES[manifest.stream].items():
+            if roles and role not in roles:
+                continue
             frames[role], faults = typed(read_rows(files[role], columns, role), columns)
             assert faults.empty
         return frames
@@ -70,7 +72,7 @@ class Shop:
         """number -> its revisions in the order of their batches."""
         found: dict[int, list[str]] = {}
         for manifest in self.manifests():
-            tickets = self.read(manifest)["tickets"]
+            tickets = self.read(manifest, "tickets")["tickets"]
             for number, revision in zip(tickets["number"], tickets["revision"], strict=True):
                 found.setdefault(number, []).append(revision)
         return found
@@ -79,7 +81,7 @@ class Shop:
         """number -> the headers of its order snapshots in the order of their batches."""
         found: dict[int, list[dict[str, Any]]] = {}
         for manifest in self.manifests():
-            for row in self.read(manifest)["orders"].to_dict("records"):
+            for row in self.read(manifest, "orders")["orders"].to_dict("records"):
                 found.setdefault(row["number"], []).append({str(name): value for name, value in row.items()})
         return found
 

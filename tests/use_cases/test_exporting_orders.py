@@ -31,8 +31,12 @@ class Killed(BaseException):
 
 def states(shop: Shop) -> dict[int, list[str]]:
     """number -> its revisions in the order of their batches, each repeated one once."""
+    return states_of(shop.snapshots())
+
+
+def states_of(published: dict[int, list[dict[str, Any]]]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
-    for number, snapshots in shop.snapshots().items():
+    for number, snapshots in published.items():
         for snapshot in snapshots:
             if snapshot["revision"] not in found.setdefault(number, [])[-1:]:
                 found[number].append(snapshot["revision"])
@@ -456,7 +460,10 @@ def test_orders_come_before_tickets_and_again_with_a_pick_up_in_another_part(
 def test_an_export_of_orders_interrupted_anywhere_loses_nothing_when_it_runs_again(
     small_shop: Shop, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, sweep: bool
 ) -> None:
-    """Every pass of every fault point: changed, deleted, waiting and picked-up orders in several batches."""
+    """Every fault point of changed, deleted, waiting and picked-up orders in several batches.
+
+    Of those of the folder the first pass: between two files of a batch nothing differs.
+    """
     monkeypatch.setattr(exporting, "MAX_BATCH_LINES", 3)
     small_shop.baseline()
     for number in (7, 8, 9, 10):
@@ -479,6 +486,8 @@ def test_an_export_of_orders_interrupted_anywhere_loses_nothing_when_it_runs_aga
         name for name in faults.NAMES if name.startswith("export.")
     }
     for at, name in enumerate(passes):
+        if name.startswith("exchange.") and name in passes[:at]:
+            continue
         interrupted = copy_shop(small_shop.settings.folder, copies / str(at))
         left = at
 
@@ -496,15 +505,13 @@ def test_an_export_of_orders_interrupted_anywhere_loses_nothing_when_it_runs_aga
             interrupted.till.order_lines(connection, 12, [(1, 1.0, "10.00")])
         interrupted.export(sweep=sweep)
 
-        found = states(interrupted)
-        assert {number: len(revisions) for number, revisions in found.items()} == expected, name
+        snapshots = interrupted.snapshots()
+        found = {number: len(revisions) for number, revisions in states_of(snapshots).items()}
+        assert found == expected, name
         assert interrupted.published().keys() == {101, 102}, name
         position = interrupted.head().position
-        assert (position.waiting, position.open_orders) == ((), (7, 8, 10, 11, 12)) or (
-            position.waiting,
-            position.open_orders,
-        ) == ((), (7, 10, 11, 12)), name
-        assert interrupted.snapshots()[9][-1]["flags"] == "deleted", name
+        assert (position.waiting, position.open_orders) == ((), (7, 8, 10, 11, 12)), name
+        assert snapshots[9][-1]["flags"] == "deleted", name
         assert interrupted.export().batches == (), name
 
 
