@@ -13,8 +13,9 @@ from data_contracts.reconciling import Day, Figures
 from deployments.output import say, show_table
 
 if TYPE_CHECKING:
+    from tasks.hub.lookup import FoundOrder
     from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder
-    from tasks.use_cases.finding import FoundOrder, FoundReport
+    from tasks.use_cases.finding import FoundReport
     from tasks.use_cases.reconciling import Reconciliation
 
 MOST_FINDINGS = 40

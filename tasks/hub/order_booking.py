@@ -403,6 +403,8 @@ def _record_deposits(desk: Desk, found: Gathered) -> None:
     for candidate in arrived:
         if candidate.newness < newest.get(candidate.document, candidate.newness):
             continue
+        if "deleted" in str(candidate.ticket.get("flags")).split(";"):
+            continue  # RMS no longer has the order, but what was paid in was paid in
         written.add(candidate.document)
         history, tenders = of_history.get(candidate.candidate, []), of_tenders.get(candidate.candidate, [])
         if candidate.by_contract:

@@ -141,6 +141,11 @@ def _order_type(exported: str) -> int:
     return int(json.loads(exported)["orders"][0]["order_type"])
 
 
+def _is_gone(exported: str) -> bool:
+    """Whether a snapshot says that RMS no longer has the order."""
+    return "deleted" in json.loads(exported)["orders"][0]["flags"].split(";")
+
+
 # -- deposits ------------------------------------------------------------------------------------------
 _Key = tuple[str, int]
 """Business date and Z batch."""
@@ -275,9 +280,9 @@ def _stayed_home(
     later: Collection[str],
     home_order_types: Collection[int],
 ) -> dict[_Key, DepositFigures]:
-    """Deposits, on days that differ, of orders that became work orders or quotes: no store states them.
+    """Deposits, on days that differ, of orders that became work orders or quotes or that RMS no longer has.
 
-    Those that have changed since the bound (`later`) are left out: they may have done so then.
+    No store states them. Those that have changed since the bound (`later`) are left out: they may have done so then.
     """
     e, s = deposits.c, order_snapshots.c
     found: dict[_Key, DepositFigures] = defaultdict(DepositFigures)
@@ -292,14 +297,15 @@ def _stayed_home(
     for document, date, z, raw, tendered in rows:
         if (date, z) in days and document not in later:
             of[document].append(((date, z), DepositFigures(1, raw, tendered)))
-    types: dict[str, int] = {}
+    left: dict[str, bool] = {}
     for part in _parted(sorted(of)):
         snapshots = connection.execute(
             select(s.document, s.rows).where(s.document.in_(part)).order_by(s.sequence, s.batch_id)
         )
-        types.update((document, _order_type(exported)) for document, exported in snapshots)
+        for document, exported in snapshots:
+            left[document] = _order_type(exported) in home_order_types or _is_gone(exported)
     for document, entries in of.items():
-        if types.get(document) in home_order_types:
+        if left.get(document):
             for key, figures in entries:
                 found[key] = found[key] + figures
     return found

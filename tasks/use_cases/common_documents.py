@@ -37,6 +37,8 @@ class Common:
 
     ticket: int
     order: int
+    tickets_read: int = 0
+    """Published tickets that could be read, whether RMS has them or not."""
 
 
 def last_common(
@@ -66,7 +68,7 @@ def last_common(
             of_tickets.compare(_published(folder, manifest, TICKET_FILES))
         if manifest.orders:
             of_orders.compare(_published(folder, manifest, ORDER_FILES))
-    return Common(of_tickets.found, of_orders.found)
+    return Common(of_tickets.found, of_orders.found, of_tickets.read)
 
 
 class _Search:
@@ -87,8 +89,9 @@ class _Search:
     ) -> None:
         self._time = time
         self._epoch_of = epoch_of
-        self._read = read
+        self._read_now = read
         self.exact = 0
+        self.read = 0
         self._shifted = 0
 
     @property
@@ -107,7 +110,8 @@ class _Search:
         ]
         if not ours:
             return
-        headers, lines = self._read(sorted({number for number, *_ in ours}))
+        self.read += len(ours)
+        headers, lines = self._read_now(sorted({number for number, *_ in ours}))
         now = {number: (revision, time) for number, revision, time in self._rows(headers)}
         sharing = {number for number, *_ in _lines(published[1]) & _lines(lines)}
         for number, revision, time in ours:

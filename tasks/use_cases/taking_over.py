@@ -58,11 +58,11 @@ def take_over(settings: Settings, store: str, *, now: Callable[[], datetime] = u
 
     Start mark, stock and history stand: the backup is taken to be younger than the first baseline, and a
     database that replaced the old one to have been made from it, so that numbers of history are history in
-    it too. Where nothing is found in common (the archive was cleaned, or the backup is of the time of the
-    baseline), all since the start mark counts as new, and the report says so.
+    it too. Where nothing is found in common (the backup is of the time of the baseline), all since the start
+    mark counts as new, and the report says so.
 
-    Raises `ConfigurationError` if the store has no position, if the database is the one read before or if
-    it is older than the baseline, and what `open_store` raises.
+    Raises `ConfigurationError` if the store has no position, if no published ticket can be read any more, if
+    the database is the one read before or if it is older than the baseline, and what `open_store` raises.
     """
     folder = open_folder(settings.exchange_url)
     before = _position(folder, store)
@@ -166,6 +166,15 @@ def _after(
 
     reading = store_reading(settings, session, before)
     common = last_common(session, reading, folder, before)
+    if before.last_ticket is not None and not common.tickets_read:
+        raise ConfigurationError(
+            f"No batch that store `{session.store}` has published can be read any more, so nothing says "
+            "which of its tickets the hub has: all of them would be booked twice. Nothing was changed; "
+            "retrying cannot clear this.",
+            next_step=f"bring {session.store}/{STREAM_ORDERS} with its archive back from a backup of the "
+            "exchange folder",
+            store=session.store,
+        )
     newest = before.epochs[-1]
     begins = EpochStart(
         epoch=newest.epoch + 1,

@@ -427,13 +427,14 @@ def test_codes_are_configuration_and_history_is_read_again(stocked: World) -> No
 
 
 def test_order_that_rms_no_longer_has_is_closed(stocked: World) -> None:
-    opened(stocked)
+    opened(stocked, deposits=[("6.00", 0)])
     gone = make_order(77, [], closed=True, flags="deleted", order_type=0, expires_on="2026-11-23")
     stocked.orders(gone, sequence=3)
     advanced = stocked.advance()
 
     assert [move.event for move in advanced.moves] == ["order_cancelled"]
     assert (status(stocked)[1], stocked.levels()) == ("Canceled", ("10.00", "0.00"))
+    assert deposits(stocked) == [("kept", "-6.00"), ("taken", "6.00")], "the money was paid in all the same"
     assert stocked.prove() == []
 
 

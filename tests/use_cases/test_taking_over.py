@@ -264,15 +264,32 @@ def test_another_zone_in_the_settings_does_not_make_everything_new(lives: Lives)
     assert (report.after_number, report.after_order, report.proven) == (3, 72, True)
 
 
-def test_without_anything_in_common_all_since_the_start_mark_is_new_and_the_report_says_so(
-    lives: Lives, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_a_readable_batch_nothing_is_taken_over(lives: Lives) -> None:
+    """All since the baseline would be booked twice."""
     shop = lives.shop
     shop.till.ring(4, time=at(3))
     shop.export()
     for file in (shop.folder.root / "S1/orders").glob("*.csv"):
         file.unlink()
     lives.restore()
+    before = shop.head()
+
+    with pytest.raises(ConfigurationError, match="would be booked twice"):
+        take_over(shop)
+
+    assert shop.head() == before
+
+
+def test_without_anything_in_common_all_since_the_start_mark_is_new_and_the_report_says_so(
+    lives: Lives, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = lives.shop
+    shop.till.ring(4, time=at(3))
+    shop.export()
+    lives.restore()
+    with shop.till.writing() as connection:
+        connection.execute(delete(tables.transaction).where(tables.transaction.c.TransactionNumber > 1))
+        connection.execute(delete(tables.order).where(tables.order.c.ID > 71))
 
     report = take_over(shop)
 
