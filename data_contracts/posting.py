@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from data_contracts.amounts import SCALE, show_money
+from data_contracts.codes import RmsCodes
 from data_contracts.documents import sku_key
-from data_contracts.meaning import RmsCodes, ticket_kinds
+from data_contracts.meaning import ticket_kinds
 from data_contracts.waiting import (
     WAITING_FOR_ORDER,
     WAITING_FOR_TICKET,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from data_contracts.meaning import BACKORDER
+from data_contracts.codes import BACKORDER
 from data_contracts.parameters import HubScope
 from flows import reporting
 from flows.side_by_side import SIDE_BY_SIDE, raise_failures, results, texts

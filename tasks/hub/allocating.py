@@ -15,8 +15,8 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from data_contracts.allocation import GivenLine, WaitingLine, give_out
 from data_contracts.amounts import format_amount
+from data_contracts.codes import BACKORDER
 from data_contracts.life_cycle import OPEN_STATES, State, state_of
-from data_contracts.meaning import BACKORDER
 from tasks import faults
 from tasks.hub.bulk import load, stage_keys
 from tasks.hub.database import Hub, lock_store

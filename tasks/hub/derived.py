@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Table, bindparam, case, exists, func, select, update
 
 from data_contracts.amounts import format_amount
-from data_contracts.meaning import ORDER_KINDS
+from data_contracts.codes import ORDER_KINDS
 from data_contracts.posting import spread_returns
 from data_contracts.statuses import OrderStatus, PaymentStatus, ShippingStatus
 from tasks import faults

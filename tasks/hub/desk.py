@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, func, select
 
 from data_contracts.amounts import from_decimal
+from data_contracts.codes import RmsCodes
 from data_contracts.documents import ORDER, TICKET, DocumentKey, sku_key
 from data_contracts.errors import ConfigurationError, NotYetArrived
 from data_contracts.manifest import EpochStart
-from data_contracts.meaning import RmsCodes
 from data_contracts.posting import Rules, in_ranges
 from tasks.hub.bulk import stage_keys
 from tasks.hub.events import EventLog

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, or_, select
 
-from data_contracts.meaning import ORDER_KINDS
+from data_contracts.codes import ORDER_KINDS
 from data_contracts.statuses import OrderStatus, PaymentStatus, ShippingStatus
 from data_contracts.waiting import WAITING_RULES
 from tasks.hub.bulk import fetch_for, stage_keys

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from data_contracts.codes import LAYAWAY, ORDER_KINDS, order_kind
 from data_contracts.documents import sku_key
-from data_contracts.meaning import LAYAWAY, ORDER_KINDS, order_kind
 from data_contracts.order_progress import Snapshot, SnapshotLine
 from data_contracts.posting import UNKNOWN_KIND, Objection
 from data_contracts.waiting import WAITING_TO_ADVANCE

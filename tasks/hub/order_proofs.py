@@ -11,9 +11,9 @@ from collections import defaultdict
 from sqlalchemy import Connection, and_, func, or_, select
 
 from data_contracts.amounts import parse_amount, show_money, show_units
+from data_contracts.codes import ORDER_KINDS, RmsCodes
 from data_contracts.documents import ORDER
 from data_contracts.life_cycle import OPEN_STATES, State
-from data_contracts.meaning import ORDER_KINDS, RmsCodes
 from tasks.hub.schema import (
     deposits,
     document_revisions,

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from data_contracts.amounts import show_money, show_units
+from data_contracts.codes import RmsCodes
 from data_contracts.documents import TICKET
-from data_contracts.meaning import RmsCodes
 from tasks.hub.order_proofs import PICKUP, prove_orders
 from tasks.hub.schema import (
     HUB_STORE,

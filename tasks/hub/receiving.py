@@ -20,9 +20,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from data_contracts.amounts import SCALE, format_amount, from_decimal
+from data_contracts.codes import RmsCodes
 from data_contracts.documents import sku_key
 from data_contracts.errors import ConfigurationError, ContractBroken
-from data_contracts.meaning import RmsCodes
 from tasks import faults
 from tasks.hub.allocating import Allocated, allocate, allocated_orders, lock_waiting_stores, plan
 from tasks.hub.bulk import insert_one, load, stage_keys

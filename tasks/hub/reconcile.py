@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import ColumnElement, Connection, Subquery, and_, case, func, or_, select
 from sqlalchemy.engine import RowMapping
 
+from data_contracts.codes import RmsCodes
 from data_contracts.documents import TICKET
 from data_contracts.errors import NotYetArrived
 from data_contracts.manifest import EpochStart
-from data_contracts.meaning import RmsCodes
 from data_contracts.reconciling import (
     Day,
     Figures,

@@ -282,7 +282,8 @@ def _stayed_home(
 ) -> dict[_Key, DepositFigures]:
     """Deposits, on days that differ, of orders that became work orders or quotes or that RMS no longer has.
 
-    No store states them. Those that have changed since the bound (`later`) are left out: they may have done so then.
+    No store states them. Those that have changed since the bound (`later`) are left out: they may have
+    done so then.
     """
     e, s = deposits.c, order_snapshots.c
     found: dict[_Key, DepositFigures] = defaultdict(DepositFigures)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from data_contracts.codes import LAYAWAY
 from data_contracts.documents import STREAM_ORDERS, STREAM_STATEMENT
 from data_contracts.life_cycle import OPEN_STATES
-from data_contracts.meaning import LAYAWAY
 from data_contracts.waiting import WAITING_RULES
 from tasks.hub.database import Hub
 from tasks.hub.schema import (

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from data_contracts.codes import BACKORDER, LAYAWAY
 from data_contracts.errors import TillbridgeError
 from data_contracts.life_cycle import State
-from data_contracts.meaning import BACKORDER, LAYAWAY
 from tasks.hub.allocating import allocate_backorders
 from tasks.hub.database import open_hub
 from tasks.hub.registry import configure

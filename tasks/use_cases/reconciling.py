@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from data_contracts.amounts import show_money, show_units
+from data_contracts.codes import RmsCodes
 from data_contracts.errors import NotYetArrived
-from data_contracts.meaning import RmsCodes
 from data_contracts.reconciling import Day, DepositDay, OrderDifference, ReconcileReport
 from tasks.hub import reconcile as hub_reconcile
 from tasks.hub.database import open_hub

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from data_contracts.meaning import RmsCodes, ticket_kinds
+from data_contracts.codes import RmsCodes
+from data_contracts.meaning import ticket_kinds
 from tests.documents import Line, make_batch, make_ticket
 
 OUT: list[Line] = [("MUG", 1, "5.00")]

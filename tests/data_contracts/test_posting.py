@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_contracts.meaning import RmsCodes
+from data_contracts.codes import RmsCodes
 from data_contracts.posting import (
     Rules,
     VoidTarget,
@@ -118,16 +118,18 @@ def test_what_came_back_is_spread_without_loss(quantities: list[int], returned: 
 
 
 def test_posting_the_difference_brings_the_ledger_to_what_is_desired() -> None:
-    columns = ["document", "line", "warehouse", "sku", "physical"]
-    desired = pd.DataFrame([("d", 1, "W", "A", -3), ("d", 2, "W", "B", -1)], columns=columns).assign(rule="r")
-    posted = pd.DataFrame([("d", 1, "W", "A", -2), ("d", 3, "V", "C", -4)], columns=columns)
+    columns = ["document", "line", "warehouse", "sku", "physical", "reserved"]
+    desired = pd.DataFrame([("d", 1, "W", "A", -3, 0), ("d", 2, "W", "B", 0, 2)], columns=columns)
+    posted = pd.DataFrame(
+        [("d", 1, "W", "A", -2, 0), ("d", 2, "W", "B", 0, 5), ("d", 3, "V", "C", -4, 1)], columns=columns
+    )
 
-    found = differences(desired, posted)
+    found = differences(desired.assign(rule="r"), posted)
 
     assert sorted(found[[*columns, "rule"]].itertuples(index=False, name=None)) == [
-        ("d", 1, "W", "A", -1, "r"),
-        ("d", 2, "W", "B", -1, "r"),
-        ("d", 3, "V", "C", 4, "as posted"),
+        ("d", 1, "W", "A", -1, 0, "r"),
+        ("d", 2, "W", "B", 0, -3, "r"),
+        ("d", 3, "V", "C", 4, -1, "as posted"),
     ]
 
 

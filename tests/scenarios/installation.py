@@ -83,8 +83,12 @@ class Installation:
             "reporting_tickets": "store, epoch, transaction_number, kind, order_id, business_date, z_batch, "
             "register, lines, units, net, tax, total, state",
             "reporting_tenders": "*",
+            "reporting_layaways": "*",
+            "reporting_deposits": "*",
+            "reporting_order_numbers": "*",
             "reporting_stock": "*",
-            "reporting_stock_movements": "warehouse, sku, physical_delta, cause, store, document, order_id",
+            "reporting_stock_movements": "warehouse, sku, physical_delta, reserved_delta, cause, store, "
+            "document, order_id",
             "reporting_quarantine": "store, document, rule, message, units, total, state",
         }
         return {

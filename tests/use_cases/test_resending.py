@@ -484,7 +484,7 @@ def test_the_command_says_what_went_and_what_was_left_out(small_shop: Shop) -> N
     assert f"Published {path}; `tillbridge import S1` takes it in." in said
     assert "Left out: 1 from before the baseline" in said
     assert "Left out: 2 numbers under which RMS holds nothing" in said
-    assert run(small_shop, "--dates", "2020-01-01") == (0, "No ticket was found to be sent again.\n")
+    assert run(small_shop, "--dates", "2020-01-01") == (0, "Nothing was found to be sent again.\n")
 
 
 def test_the_command_prints_json_for_scripts(small_shop: Shop) -> None:
