@@ -24,10 +24,11 @@ from data_contracts.frames import typed
 from data_contracts.manifest import EpochStart, Manifest, Reason
 from tasks import faults
 from tasks.hub.bulk import load, upsert
-from tasks.hub.desk import Desk, write_epochs
+from tasks.hub.desk import Desk
+from tasks.hub.epochs import write_epochs
 from tasks.hub.inbox import BatchOutcome
 from tasks.hub.ledger import MOVEMENT_COLUMNS, note_level
-from tasks.hub.schema import history_ranges, orders, quarantine, stock_movements, stores
+from tasks.hub.schema import columns_of, history_ranges, orders, quarantine, stock_movements, stores
 
 log = logging.getLogger(__name__)
 
@@ -260,7 +261,7 @@ def recheck_stock(desk: Desk) -> int:
     products = desk.products(cells["sku"] for cells in stored.values())
     movements: list[tuple[Any, ...]] = []
     changed: list[tuple[Any, ...]] = []
-    columns = [column.name for column in quarantine.columns]
+    columns = columns_of(quarantine)
     for row in waiting:
         cells = stored[row["document"]]
         product = products.get(sku_key(cells["sku"], ignore_case=desk.rules.ignore_case))

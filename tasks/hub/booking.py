@@ -22,7 +22,7 @@ from tasks.hub.derived import describe, recompute, snapshot
 from tasks.hub.desk import Desk
 from tasks.hub.ledger import paid_by_target, post_movements, post_payments, posted_movements
 from tasks.hub.recording import PLACES, record_documents
-from tasks.hub.schema import documents, order_lines, orders, pickup_lines
+from tasks.hub.schema import columns_of, documents, order_lines, orders, pickup_lines
 from tasks.hub.setting_aside import set_aside
 from tasks.hub.settling import Settled, settle
 from tasks.hub.ticket_candidates import linked_document, recalled_order, voids_of
@@ -120,34 +120,8 @@ ORDER_COLUMNS = (
     "linked_document",
     "flags",
 )
-LINE_COLUMNS = (
-    "order_id",
-    "line",
-    "sku",
-    "source_sku",
-    "item_type",
-    "quantity",
-    "reserved_quantity",
-    "backorder_quantity",
-    "shipped_quantity",
-    "returned_quantity",
-    "unit_price",
-    "tax",
-    "warehouse",
-)
-PICKUP_COLUMNS = (
-    "document",
-    "line",
-    "part",
-    "order_id",
-    "order_line",
-    "sku",
-    "source_sku",
-    "item_type",
-    "quantity",
-    "unit_price",
-    "tax",
-)
+LINE_COLUMNS = columns_of(order_lines)
+PICKUP_COLUMNS = columns_of(pickup_lines)
 
 
 def _write_orders(

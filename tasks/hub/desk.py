@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from data_contracts.errors import ConfigurationError, NotYetArrived
 from data_contracts.manifest import EpochStart
 from data_contracts.posting import Rules, in_ranges
 from tasks.hub.bulk import stage_keys
+from tasks.hub.epochs import read_epochs
 from tasks.hub.events import EventLog
 from tasks.hub.registry import Placement, placement
 from tasks.hub.schema import catalogs, history_ranges, product_aliases, products, stores
@@ -138,17 +138,6 @@ def open_desk(
         batch=batch,
         log=EventLog(store, now, batch),
     )
-
-
-def read_epochs(text: str) -> tuple[EpochStart, ...]:
-    """The epochs as a store's row keeps them; orders had no epochs of their own at first."""
-    names = ("epoch", "after_number", "after_order")
-    return tuple(EpochStart(**dict(zip(names, entry, strict=False))) for entry in json.loads(text))
-
-
-def write_epochs(epochs: Iterable[EpochStart]) -> str:
-    """The inverse of `read_epochs`."""
-    return json.dumps([[e.epoch, e.after_number, e.after_order] for e in epochs])
 
 
 def catalog_version(connection: Connection) -> int:

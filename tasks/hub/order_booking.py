@@ -27,6 +27,7 @@ from tasks.hub.order_candidates import gather_orders, keep_snapshots, load_snaps
 from tasks.hub.order_standing import as_applied, restate
 from tasks.hub.recording import PLACES, record_documents
 from tasks.hub.schema import (
+    columns_of,
     deposits,
     document_revisions,
     documents,
@@ -261,7 +262,7 @@ def _held(
     return held
 
 
-LIFE_COLUMNS = tuple(column.name for column in life_cycles.columns)
+LIFE_COLUMNS = columns_of(life_cycles)
 ORDER_COLUMNS = (
     "order_id",
     "store",
@@ -290,21 +291,7 @@ ORDER_COLUMNS = (
 )
 RESTATED = ("kind", "ordered_at_utc", "business_date", "flags")
 """What a later snapshot may change directly; the rest follows in `order_standing.restate`."""
-LINE_COLUMNS = (
-    "order_id",
-    "line",
-    "sku",
-    "source_sku",
-    "item_type",
-    "quantity",
-    "reserved_quantity",
-    "backorder_quantity",
-    "shipped_quantity",
-    "returned_quantity",
-    "unit_price",
-    "tax",
-    "warehouse",
-)
+LINE_COLUMNS = columns_of(order_lines)
 
 
 def _write(desk: Desk, applied: Mapping[str, _Applied], posting: Mapping[str, Mapping[str, Any]]) -> None:
@@ -431,7 +418,7 @@ def _record_deposits(desk: Desk, found: Gathered) -> None:
             }
             rows.append(tuple(cells[column.name] for column in deposits.columns))
     delete_for(desk.connection, deposits, "document", written)
-    load(desk.connection, deposits, [column.name for column in deposits.columns], rows)
+    load(desk.connection, deposits, columns_of(deposits), rows)
     restate(desk, written)
 
 

@@ -17,6 +17,7 @@ from tasks.hub.bulk import delete_for, fetch_for, load, stage_keys
 from tasks.hub.desk import Desk
 from tasks.hub.order_candidates import load_snapshots
 from tasks.hub.schema import (
+    columns_of,
     deposits,
     document_revisions,
     documents,
@@ -153,7 +154,7 @@ def restate(desk: Desk, names: Collection[str]) -> None:
         cycles,
     )
     delete_for(desk.connection, order_aliases, "order_id", found)
-    load(desk.connection, order_aliases, [column.name for column in order_aliases.columns], aliases)
+    load(desk.connection, order_aliases, columns_of(order_aliases), aliases)
 
 
 def _load_pickups(desk: Desk, found: dict[str, Standing]) -> None:
@@ -241,7 +242,7 @@ def _fill(desk: Desk, found: Mapping[str, Standing]) -> None:
             for line in standing.snapshot.lines
         ]
     delete_for(desk.connection, pickup_lines, "order_id", found)
-    load(desk.connection, pickup_lines, [column.name for column in pickup_lines.columns], rows)
+    load(desk.connection, pickup_lines, columns_of(pickup_lines), rows)
     if shipped:
         lines = order_lines.c
         desk.connection.execute(
@@ -293,7 +294,7 @@ def _settle_deposits(desk: Desk, found: Mapping[str, Standing]) -> dict[str, int
     desk.connection.execute(
         deposits.delete().where(deposits.c.order_id.in_(select(staged.c.key)), deposits.c.entry == KEPT)
     )
-    load(desk.connection, deposits, [column.name for column in deposits.columns], kept)
+    load(desk.connection, deposits, columns_of(deposits), kept)
     return held
 
 

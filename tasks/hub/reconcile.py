@@ -28,7 +28,7 @@ from data_contracts.reconciling import (
 )
 from data_contracts.waiting import WAITING_RULES
 from tasks.hub.database import Hub
-from tasks.hub.desk import read_epochs
+from tasks.hub.epochs import read_epochs
 from tasks.hub.proofs import prove
 from tasks.hub.reconcile_orders import compare_orders
 from tasks.hub.schema import (

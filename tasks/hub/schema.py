@@ -58,6 +58,12 @@ class Amount(TypeDecorator[int]):
 
 metadata = MetaData()
 
+
+def columns_of(table: Table) -> tuple[str, ...]:
+    """The names of a table's columns, in their order."""
+    return tuple(column.name for column in table.columns)
+
+
 HUB_STORE = "(hub)"
 """What the hub changes by itself counts as a store of its own, whose row this is; no code looks like it."""
 

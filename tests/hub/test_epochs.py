@@ -7,7 +7,7 @@ from typing import Any
 
 from data_contracts.documents import FILES, STREAM_BASELINE
 from data_contracts.manifest import EpochStart, Mark, Position
-from tasks.hub.desk import read_epochs
+from tasks.hub.epochs import read_epochs
 from tasks.hub.inbox import BatchOutcome
 from tests.documents import make_order, make_ticket
 from tests.hub.world import World, typed_frame
