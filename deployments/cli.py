@@ -167,8 +167,8 @@ def baseline(context: click.Context, store: str, stock_from_rms: bool, again: bo
         )
     if report.open_orders:
         say(
-            f"{report.open_orders} open layaways and backorders travel with the next "
-            f"`tillbridge export {store}`.",
+            f"Open layaways and backorders, which travel with the next `tillbridge export {store}`: "
+            f"{report.open_orders}.",
             indent=0,
         )
 
@@ -320,7 +320,7 @@ def statement(context: click.Context, stores: Sequence[str], days: int, dry_run:
         show_json(reports)
     elif reports:
         show_table(
-            ("store", "through", "tickets", "money", "orders", "deposits", "absent", "waiting"),
+            ("store", "through", "tickets", "money", "orders", "deposits", "waiting"),
             [
                 (
                     code,
@@ -329,7 +329,6 @@ def statement(context: click.Context, stores: Sequence[str], days: int, dry_run:
                     show_money(r.money),
                     r.open_orders,
                     show_money(r.deposits),
-                    r.absent,
                     r.waiting,
                 )
                 for code, r in reports.items()

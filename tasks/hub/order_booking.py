@@ -243,7 +243,8 @@ def _expired(
         return False
     if today is None:  # an import looks at no date: what was noted stays while the date stays
         return life is not None and bool(life["expired"]) and life["expires_on"] == header["expires_on"]
-    return str(header["expires_on"]) < today
+    # A date before the order itself is none: RMS writes 1900 where nobody set one.
+    return str(header["business_date"]) <= str(header["expires_on"]) < today
 
 
 def _held(

@@ -12,7 +12,7 @@ from data_contracts.life_cycle import OPEN_STATES
 from data_contracts.waiting import WAITING_RULES
 from tasks.hub.database import Hub
 from tasks.hub.inbox import utc_now
-from tasks.hub.schema import documents, life_cycles, quarantine, stores
+from tasks.hub.schema import documents, life_cycles, orders, quarantine, stores
 from tasks.settings import Settings
 
 
@@ -51,14 +51,18 @@ def orders_to_advance(connection: Connection, store: str, kind: str) -> set[str]
 
 
 def orders_past_date(connection: Connection, store: str, kind: str, today: str, releases: bool) -> set[str]:
-    """Open orders whose date has passed since it was looked at last, or whose stock is held otherwise."""
-    c = life_cycles.c
-    query = select(c.order_id).where(
+    """Open orders whose date has passed since it was looked at last, or whose stock is held otherwise.
+
+    A date before the order itself is none: RMS writes 1900 where nobody set one.
+    """
+    c, o = life_cycles.c, orders.c
+    query = select(c.order_id).join(orders, o.order_id == c.order_id)
+    query = query.where(
         c.store == store,
         c.kind == kind,
         c.state.in_([state.value for state in OPEN_STATES]),
         or_(
-            c.expired.is_(False) & (c.expires_on < today),
+            c.expired.is_(False) & (c.expires_on < today) & (c.expires_on >= o.business_date),
             c.expired.is_(True) & (c.released.is_not(releases)),
         ),
     )

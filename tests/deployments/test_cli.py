@@ -319,7 +319,8 @@ def test_status_statement_and_reconcile_tell_of_open_orders(orders: Orders) -> N
 
     # The till has opened a layaway of its own.
     assert " S1 2 1 0 " in said["status"].text
-    assert "orders deposits" in _words(said["statement"])
+    for name in ("export", "statement"):
+        assert "money orders deposits waiting" in _words(said[name])
     assert said["reconcile"].status == 0, said["reconcile"].out
     assert " 0 unexplained: " in said["reconcile"].text
 

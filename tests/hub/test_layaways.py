@@ -359,6 +359,13 @@ def test_expiry_is_an_event_and_the_reservation_stays(stocked: World) -> None:
     assert stocked.advance(now="2026-11-25T06:00:00.000Z").moves == (), "it is told once"
 
 
+def test_date_that_nobody_set_expires_nothing(stocked: World) -> None:
+    opened(stocked, expires_on="1900-01-01")
+
+    assert stocked.advance().moves == ()
+    assert stocked.levels() == ("10.00", "3.00")
+
+
 def test_expired_layaway_gives_its_stock_back_where_the_shop_wants_it(stocked: World) -> None:
     store = stocked.settings.stores["S1"].model_copy(update={"release_on_expiry": True})
     stores = {**stocked.settings.stores, "S1": store}
