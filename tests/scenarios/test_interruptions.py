@@ -59,6 +59,16 @@ POINTS = sorted(name for name in faults.NAMES if not name.startswith(ELSEWHERE))
 GOING_LIVE = ("baseline.", "hub.baseline.", "hub.catalog.", "hub.recheck.")
 """Points of the steps that happen once; all that comes after them has to be done again, which takes time."""
 
+IN_THE_HUB = (
+    "hub.orders.",
+    "hub.ledger.",
+    "hub.quarantine.",
+    "hub.receive.",
+    "hub.allocate.",
+    "hub.advance.",
+)
+"""Points inside a transaction of the hub; the tests of the hub kill there one by one, too."""
+
 HUB_POINTS = [name for name in POINTS if name.startswith("hub.")]
 HISTORY = 4
 """Tickets that each shop had rung before it went live."""
@@ -323,7 +333,10 @@ def test_the_undisturbed_story_books_all_but_the_unknown_items(story: Story) -> 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] if name.startswith(GOING_LIVE) else []) for name in POINTS],
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name.startswith((*GOING_LIVE, *IN_THE_HUB)) else [])
+        for name in POINTS
+    ],
 )
 def test_a_run_that_dies_at_a_fault_point_is_repeated_to_the_same_end(
     name: str, story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
