@@ -451,12 +451,200 @@ def test_an_unknown_batch_and_one_without_a_readable_manifest_lead_to_the_number
         {},
         {"batch": 1, "numbers": (1, 2)},
         {"numbers": (2, 1)},
+        {"orders": (2, 1)},
+        {"orders": (1, 2), "numbers": (1, 2)},
         {"dates": (date(2026, 11, 2), date(2026, 11, 1))},
     ],
 )
 def test_anything_but_one_selection_is_refused(small_shop: Shop, selection: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="takes one batch, one range"):
         send_again(small_shop, **selection)
+
+
+# -- layaways and backorders ----------------------------------------------------------------------------
+def orders_of(shop: Shop, manifest: Manifest) -> list[int]:
+    return [int(number) for number in shop.read(manifest)["orders"]["number"]]
+
+
+def test_a_batch_is_sent_again_with_its_orders_as_rms_has_them_now(shop: Shop) -> None:
+    shop.baseline()
+    shop.till.place_order(7, [(1, 2.0, "10.00")], deposit="5.00")
+    shop.till.place_order(8)
+    shop.till.ring(1)
+    shop.export()
+    shop.till.pay_deposit(7, "1.00")
+    shop.export()
+
+    report = send_again(shop, batch=1)
+
+    again = shop.manifests()[-1]
+    assert (again.replaces, again.documents, again.orders, again.deposits) == (1, 3, 2, 60_000)
+    assert (report.tickets, report.orders, report.deposits) == (1, 2, 60_000)
+    assert (orders_of(shop, again), numbers_of(shop, again)) == ([7, 8], [1])
+    assert len({snapshot["revision"] for snapshot in shop.snapshots()[7][1:]}) == 1
+    assert shop.head().position.open_orders == (7, 8)
+
+
+@pytest.mark.parametrize("roles", [("orders",), ("order_lines",), ("orders", "order_lines", "order_history")])
+@pytest.mark.parametrize("sweep", [False, True])
+def test_a_batch_with_spoiled_files_of_orders_is_sent_again_whole(
+    small_shop: Shop, roles: tuple[str, ...], sweep: bool
+) -> None:
+    small_shop.baseline()
+    small_shop.till.place_order(6)
+    small_shop.export()
+    small_shop.till.place_order(7, deposit="5.00")
+    small_shop.export(sweep=sweep)
+    spoiled = small_shop.manifests()[1]
+    for role in roles:
+        spoil(small_shop, spoiled, role)
+
+    report = send_again(small_shop, batch=2)
+
+    assert (report.absent, report.left_to_export) == (0, 0)
+    assert set(orders_of(small_shop, small_shop.manifests()[-1])) >= ({6, 7} if sweep else {7})
+
+
+def test_the_orders_of_a_batch_that_rms_no_longer_has_are_sent_again_as_deleted(small_shop: Shop) -> None:
+    small_shop.baseline()
+    small_shop.till.place_order(7)
+    small_shop.export()
+    small_shop.till.delete_order(7)
+    small_shop.export()
+
+    for batch in (1, 2):
+        report = send_again(small_shop, batch=batch)
+        assert (report.orders, report.absent) == (1, 0)
+
+    flags = [snapshot["flags"] for snapshot in small_shop.snapshots()[7]]
+    assert flags == ["", "deleted", "deleted", "deleted"]
+    small_shop.export(sweep=True)
+    assert len(small_shop.snapshots()[7]) == 4
+
+
+def test_a_layaway_that_became_a_work_order_is_sent_again_as_such(small_shop: Shop) -> None:
+    small_shop.baseline()
+    small_shop.till.place_order(7)
+    small_shop.export()
+    small_shop.till.change_order(7, Type=2)
+    small_shop.export()
+
+    assert send_again(small_shop, batch=2).orders == 1
+    assert send_again(small_shop, orders=(7, 7)).orders == 0
+
+
+def test_a_range_of_orders_leaves_out_what_never_travels(shop: Shop) -> None:
+    for number in (1, 2):
+        shop.till.place_order(number)
+    shop.till.cancel_order(1)
+    shop.baseline()
+    shop.till.place_order(3, order_type=3)
+    for number in (4, 5, 7):
+        shop.till.place_order(number)
+    shop.till.ring(4)
+    shop.export()
+    shop.till.delete_order(5, logged=False)
+
+    report = send_again(shop, orders=(1, 6))
+
+    again = shop.manifests()[-1]
+    assert (orders_of(shop, again), numbers_of(shop, again)) == ([2, 4, 5], [])
+    assert (report.tickets, report.orders, report.before_baseline, report.absent) == (0, 3, 1, 1)
+    assert shop.read(again)["orders"]["flags"].tolist() == ["", "", "deleted"]
+
+
+@pytest.mark.parametrize(
+    "selection", [{"numbers": (101, 102)}, {"dates": (date(2026, 11, 23), date(2026, 11, 23))}]
+)
+def test_with_a_pick_up_goes_the_order_it_took_from(small_shop: Shop, selection: dict[str, Any]) -> None:
+    small_shop.baseline()
+    small_shop.till.place_order(7, [(1, 2.0, "10.00")])
+    small_shop.till.place_order(8, order_type=2)
+    small_shop.till.place_order(9)
+    small_shop.till.pick_up(7, 101, 1.0)
+    small_shop.till.pick_up(8, 102)
+    small_shop.export()
+
+    report = send_again(small_shop, **selection)
+
+    again = small_shop.manifests()[-1]
+    assert (orders_of(small_shop, again), numbers_of(small_shop, again)) == ([7], [101, 102])
+    assert (report.tickets, report.orders, report.absent) == (2, 1, 0)
+
+
+def test_an_order_that_the_export_has_not_published_is_left_to_it(small_shop: Shop) -> None:
+    """Deleted before the export saw it, it would stay open in the hub for ever."""
+    small_shop.baseline()
+    small_shop.till.ring(1)
+    small_shop.export()
+    small_shop.till.place_order(7)
+
+    report = send_again(small_shop, orders=(7, 7))
+
+    assert (report.orders, report.left_to_export, report.batches) == (0, 1, ())
+    assert small_shop.export().orders == 1
+
+
+def test_an_order_that_travelled_unsettled_travels_so_again(small_shop: Shop) -> None:
+    small_shop.baseline()
+    small_shop.till.place_order(7, [])
+    small_shop.export()
+    assert send_again(small_shop, orders=(7, 7)).left_to_export == 1
+    small_shop.wait(10)
+    assert small_shop.export().unsettled == 1
+
+    report = send_again(small_shop, batch=1)
+
+    assert (report.orders, report.unsettled) == (1, 1)
+    assert [snapshot["flags"] for snapshot in small_shop.snapshots()[7]] == ["unsettled", "unsettled"]
+
+
+def test_an_order_that_changes_and_is_exported_meanwhile_is_read_again(
+    small_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_shop.baseline()
+    small_shop.till.place_order(7)
+    small_shop.export()
+
+    def meanwhile(name: str) -> None:
+        if name == "resend.documents_read":
+            monkeypatch.setattr(faults, "hook", None)
+            small_shop.till.cancel_order(7)
+            small_shop.export()
+
+    monkeypatch.setattr(faults, "hook", meanwhile)
+    send_again(small_shop, batch=1)
+
+    assert [snapshot["closed"] for snapshot in small_shop.snapshots()[7]] == [False, True, False, True]
+
+
+def test_what_was_sent_again_of_orders_and_spoiled_can_be_sent_again(small_shop: Shop) -> None:
+    small_shop.baseline()
+    for number in (7, 8):
+        small_shop.till.place_order(number)
+    small_shop.export()
+    send_again(small_shop, orders=(8, 8))
+    spoil(small_shop, small_shop.manifests()[-1], "orders")
+    spoil(small_shop, small_shop.manifests()[-1], "order_lines")
+
+    report = send_again(small_shop, batch=2)
+
+    assert (report.orders, small_shop.manifests()[-1].replaces) == (2, 2)
+
+
+def test_a_batch_of_the_first_version_of_the_contracts_has_no_orders(small_shop: Shop) -> None:
+    small_shop.baseline()
+    small_shop.till.ring(1)
+    small_shop.till.place_order(7)
+    small_shop.export()
+    (manifest,) = small_shop.manifests()
+    files = [entry for entry in manifest.files if "order" not in entry.role and "deposit" not in entry.role]
+    old = manifest.model_copy(update={"schema_version": 1, "files": tuple(files), "orders": 0})
+    (small_shop.folder.root / f"S1/orders/{manifest.name}.manifest.json").write_bytes(old.to_json())
+
+    report = send_again(small_shop, batch=1)
+
+    assert (report.tickets, report.orders) == (1, 0)
 
 
 # -- the command --------------------------------------------------------------------------------------
