@@ -1,0 +1,21 @@
+"""Batches that replace a rejected one.
+
+Revision ID: 0004
+Revises: 0003
+"""
+
+from __future__ import annotations
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
+
+
+def downgrade() -> None:
+    """Migrations go forward only."""
+    raise NotImplementedError("migrations go forward only; restore a backup instead")
