@@ -28,7 +28,7 @@ from tasks.hub.schema import stores
 
 log = logging.getLogger(__name__)
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0005"
 """The newest migration this program knows."""
 
 BUSY_SECONDS = 60

@@ -160,7 +160,7 @@ def test_the_journey_of_the_readme_ends_with_nothing_unexplained(journey: Journe
         "first check": 1,
         "first check as JSON": 1,
     }
-    assert said["migrate"].out == "The hub's schema is at version 0002.\n"
+    assert said["migrate"].out == "The hub's schema is at version 0005.\n"
     assert "5 older tickets" in said["sample build"].out
     assert "0 tickets left the quarantine" in said["import-catalog"].out
     assert "S1 is baselined after ticket 5 (5 tickets are history)" in said["baseline"].out
