@@ -20,6 +20,8 @@ ORDER = "order"
 STREAM_BASELINE = "baseline"
 STREAM_ORDERS = "orders"
 STREAM_STATEMENT = "statement"
+STREAM_PRODUCTS = "products"
+"""Runs the other way: published by the hub, applied and answered by the store."""
 STREAMS = (STREAM_BASELINE, STREAM_ORDERS, STREAM_STATEMENT)
 """In the order in which the hub takes them in: a store's baseline before its orders before its statements."""
 
@@ -223,6 +225,44 @@ STATEMENT_OPEN_ORDERS: dict[str, Kind] = {
 }
 """Every order that is open, of the kinds that travel; those RMS is still writing are left out."""
 
+# -- products: what the hub tells a store's till to sell ---------------------------------------------
+PRODUCTS: dict[str, Kind] = {
+    "store": "text",
+    "sku": "text",  # the hub's SKU -> Item.ItemLookupCode
+    "revision": "text",  # `revision_of`
+    "name": "text",
+    "long_description": "text",
+    "sub_description_1": "text",
+    "sub_description_2": "text",
+    "sub_description_3": "text",
+    "item_type": "integer",  # RMS's own number, 0 for standard
+    "unit_of_measure": "text",
+    "department_code": "text",
+    "department_name": "text",
+    "category_code": "text",
+    "category_name": "text",
+    "supplier_code": "text",
+    "supplier_name": "text",
+    "reorder_number": "text",  # the supplier's own number of the product
+    "tax_code": "text",  # ItemTax.Code at the store; empty: the store's default
+    "taxable": "boolean",
+    "price": "amount",  # the till price, chosen by the hub's settings
+    "price_a": "amount",
+    "price_b": "amount",
+    "price_c": "amount",
+    "msrp": "amount",
+    "cost": "amount",
+    "active": "boolean",
+}
+"""One row a product."""
+
+PRODUCT_CODES: dict[str, Kind] = {
+    "store": "text",
+    "sku": "text",
+    "code": "text",  # UPC or alias, leading zeros kept -> Alias.Alias
+}
+"""Further codes under which a till finds the product; one row a code."""
+
 FILES: dict[str, dict[str, dict[str, Kind]]] = {
     STREAM_BASELINE: {"opening_stock": OPENING_STOCK, "history_ranges": HISTORY_RANGES},
     STREAM_ORDERS: {
@@ -241,6 +281,7 @@ FILES: dict[str, dict[str, dict[str, Kind]]] = {
         "deposits": STATEMENT_DEPOSITS,
         "open_orders": STATEMENT_OPEN_ORDERS,
     },
+    STREAM_PRODUCTS: {"products": PRODUCTS, "product_codes": PRODUCT_CODES},
 }
 """stream -> role of the file in the manifest -> its columns, in their order."""
 

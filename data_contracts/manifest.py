@@ -183,7 +183,7 @@ class Manifest(Record):
     program_version: str
     store: str
     epoch: int
-    stream: Literal["baseline", "orders", "statement"]
+    stream: Literal["baseline", "orders", "statement", "products"]
     sequence: int = Field(ge=1)
     batch_id: str = Field(pattern=r"^[0-9a-f]{12}$")
     created_utc: str
@@ -259,8 +259,30 @@ class Reason(BaseModel):
     fix: str = ""
 
 
+class ProductAnswer(BaseModel):
+    """What became of one product of a `products` batch at the till."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sku: str
+    revision: str
+    state: Literal["created", "updated", "unchanged", "refused", "superseded"]
+    """superseded: a newer batch was applied before, this one changed nothing."""
+    rule: str = ""
+    message: str = ""
+    """Why it was refused, for people; empty otherwise."""
+    fix: str = ""
+    notes: tuple[str, ...] = ()
+    """What was cut or left out to fit RMS."""
+
+    @property
+    def at_till(self) -> bool:
+        """Whether the till now shows this revision."""
+        return self.state in ("created", "updated", "unchanged")
+
+
 class Acknowledgement(Record):
-    """The hub's answer to a batch, written after its transaction committed."""
+    """The answer to a batch, after its transaction committed: the hub's; of products, the store's."""
 
     store: str
     stream: str
@@ -271,6 +293,8 @@ class Acknowledgement(Record):
     quarantined: int = 0
     seen_before: int = 0
     reasons: tuple[Reason, ...] = ()
+    products: tuple[ProductAnswer, ...] = ()
+    """Of a `products` batch: an answer for each of its products."""
     acknowledged_utc: str
 
 
