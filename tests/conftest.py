@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from tasks.hub.database import Hub, migrate, open_hub
+from tests.databases import Server
+from tests.hub.world import make_ready
 
 HUB_VARIABLE = "TILLBRIDGE_TEST_HUB_URL"
 NO_SKIPS_VARIABLE = "TILLBRIDGE_TEST_NO_SKIPS"
@@ -28,26 +29,34 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """The PostgreSQL server of the tests; skips where none is named."""
+    url = os.environ.get(HUB_VARIABLE)
+    if not url:
+        pytest.skip(f"{HUB_VARIABLE} names no PostgreSQL server")
+    server = Server(url)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def hub_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """URL of an empty database of this test alone."""
+    """URL of a database of this test alone: filled as the test's `hub` or `world` needs it, else empty."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'hub.db'}"
         return
-    server = os.environ.get(HUB_VARIABLE)
-    if not server:
-        pytest.skip(f"{HUB_VARIABLE} names no PostgreSQL server")
-    schema = f"tb_{uuid.uuid4().hex[:12]}"
-    engine = create_engine(server)
-    try:
-        with engine.begin() as connection:
-            connection.execute(text(f"CREATE SCHEMA {schema}"))
-        joint = "&" if "?" in server else "?"
-        yield f"{server}{joint}options=-csearch_path%3D{schema}"
-    finally:
-        with engine.begin() as connection:
-            connection.execute(text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
-        engine.dispose()
+    server: Server = request.getfixturevalue("postgres_server")
+    fills: dict[str, Callable[[str], object]] = {"world": make_ready, "hub": migrate}
+    kind = next((name for name in fills if name in request.fixturenames), None)
+    if kind is not None:
+        with server.copy_of(kind, fills[kind]) as copied:
+            yield copied
+    else:
+        with server.schema() as empty:
+            yield empty
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +76,5 @@ def hub(hub_url: str, migrated_file: Path) -> Iterator[Hub]:
     """A migrated, empty hub."""
     if hub_url.startswith("sqlite"):
         shutil.copy(migrated_file, hub_url.removeprefix("sqlite:///"))
-    else:
-        migrate(hub_url)
     with open_hub(hub_url) as opened:
         yield opened

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -16,7 +17,7 @@ from data_contracts.frames import read_rows, write_csv
 from data_contracts.manifest import BatchFile, EpochStart, Manifest, Mark, Position, Reason
 from data_contracts.quarantine import Verdict
 from tasks.hub.advancing import Advanced, advance
-from tasks.hub.database import Hub
+from tasks.hub.database import Hub, migrate, open_hub
 from tasks.hub.importer import import_batch
 from tasks.hub.inbox import BatchOutcome, store_verdict
 from tasks.hub.products import import_catalog
@@ -140,6 +141,13 @@ class World:
         """(warehouse, SKU) -> physical units."""
         query = "SELECT warehouse, sku, physical FROM reporting_stock"
         return {(warehouse, sku): physical for warehouse, sku, physical in self.rows(query)}
+
+
+def make_ready(url: str) -> None:
+    """Fill an empty database with a hub that is `World.ready`."""
+    migrate(url)
+    with TemporaryDirectory() as folder, open_hub(url) as hub:
+        World(hub, Path(folder)).ready()
 
 
 def verdict_of(manifest: Manifest, refused: dict[str, str] | None = None) -> Verdict:
