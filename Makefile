@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 endif
 READY := $(VENV)/.ready
 
-.PHONY: help demo ui test test-slow bench lint format lock clean setup
+.PHONY: help demo ui test test-slow bench lint format docs lock clean setup
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ lint: $(READY) ## Style and types
 format: $(READY) ## Lay out the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY) ## Renew docs/rules.md from the contracts
+	$(BIN)/python -m tests.rules_page
 
 lock: ## Renew requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --strip-extras --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.lock

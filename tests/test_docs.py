@@ -23,6 +23,7 @@ from tasks.settings import (
     WarehouseSettings,
     load_settings,
 )
+from tests import rules_page
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -124,6 +125,11 @@ def test_every_make_target_of_the_readme_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
     assert set(re.findall(r"`?make ([a-z-]+)", README)) <= targets
+
+
+def test_the_page_of_rules_is_written_from_the_contracts() -> None:
+    """Renewed by `make docs`."""
+    assert rules_page.PAGE.read_text(encoding="utf-8") == rules_page.render()
 
 
 def test_no_paper_names_a_registry_host_or_a_machine_path() -> None:
