@@ -14,9 +14,9 @@ _HEAD = """\
 # Rules of the contracts
 
 Written from `data_contracts/contracts/` by `make docs`. A document that fails a critical rule waits in
-quarantine whole; where rows belong to no document, the batch is rejected. A warning is shown and the document is
-accepted. Words *in italics* stand for cells of the row or for what was worked out from its document. What to do
-about each kind of trouble, step by step, stands in [operations.md](operations.md).
+quarantine whole; where rows belong to no document, the batch is rejected. A warning is shown and the
+document is accepted. Words *in italics* stand for cells of the row or for what was worked out from its
+document. What to do about each kind of trouble, step by step, stands in [operations.md](operations.md).
 """
 
 
