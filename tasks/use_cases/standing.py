@@ -61,17 +61,17 @@ def show_standing(settings: Settings) -> Standing:
     """Read the state of all stores; raises `HubUnavailable`, `SchemaMismatch`, `TransferInterrupted`."""
     with open_hub(settings.hub_url) as hub:
         found = hub_status(hub)
-    folder = open_folder(settings.exchange_url)
     waiting = find_waiting(settings)
     stores = []
-    for store in found.stores:
-        head = batches.newest_position(folder, store.store, "orders")
-        stores.append(
-            StoreStanding(
-                store,
-                len(waiting.get(store.store, ())),
-                head.checked_utc if head else "",
-                head.held_back if head else 0,
+    with open_folder(settings) as folder:
+        for store in found.stores:
+            head = batches.newest_position(folder, store.store, "orders")
+            stores.append(
+                StoreStanding(
+                    store,
+                    len(waiting.get(store.store, ())),
+                    head.checked_utc if head else "",
+                    head.held_back if head else 0,
+                )
             )
-        )
     return Standing(tuple(stores), found.products, found.shortfalls)
