@@ -20,6 +20,13 @@ from pathlib import Path
 from typing import Self
 
 import paramiko
+from paramiko.common import (
+    AUTH_FAILED,
+    AUTH_SUCCESSFUL,
+    OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_SUCCEEDED,
+)
+from paramiko.sftp import SFTP_FAILURE, SFTP_OK, SFTP_PERMISSION_DENIED
 
 LOG = "deployments.sftp_server.wire"
 """paramiko logs here; a client that went away is no news."""
@@ -82,7 +89,7 @@ class Files(paramiko.SFTPServerInterface):
         """Rename without replacing."""
         with _RENAMING:
             if self.place(newpath).exists():
-                return paramiko.SFTP_FAILURE
+                return SFTP_FAILURE
             return _done(lambda: self.place(oldpath).rename(self.place(newpath)))
 
     def posix_rename(self, oldpath: str, newpath: str) -> int:
@@ -111,13 +118,13 @@ class _Login(paramiko.ServerInterface):
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         if kind == "session":
-            return paramiko.OPEN_SUCCEEDED
-        return paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+            return OPEN_SUCCEEDED
+        return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
     def _verdict(self, username: str, known: bool) -> int:
         self.owner.login_attempts += 1
         known = known and username == USER
-        return paramiko.AUTH_SUCCESSFUL if known else paramiko.AUTH_FAILED
+        return AUTH_SUCCESSFUL if known else AUTH_FAILED
 
 
 class SftpServer:
@@ -191,6 +198,7 @@ class SftpServer:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 if self._closed:
                     client.close()
@@ -221,10 +229,10 @@ def _done(effect: Callable[[], object]) -> int:
         effect()
     except OSError as error:
         return _answer(error)
-    return paramiko.SFTP_OK
+    return SFTP_OK
 
 
 def _answer(error: OSError) -> int:
     if error.errno in _DENIED:
-        return paramiko.SFTP_PERMISSION_DENIED
+        return SFTP_PERMISSION_DENIED
     return paramiko.SFTPServer.convert_errno(error.errno or 0)

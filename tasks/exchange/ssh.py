@@ -221,6 +221,8 @@ def _reach(address: Address, algorithms: tuple[str, ...]) -> paramiko.Transport 
         connected = socket.create_connection((address.host, address.port), timeout=CONNECT_SECONDS)
     except OSError as error:
         raise _unreachable(address, error) from error
+    # Small requests that wait for each other: they must not wait for the network as well.
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     transport = paramiko.Transport(connected)
     transport.set_log_channel(WIRE_LOG)
     transport.banner_timeout = transport.auth_timeout = transport.handshake_timeout = LOGIN_SECONDS
