@@ -210,9 +210,10 @@ class SftpFolder:
             except (OSError, EOFError, ValueError, paramiko.SSHException, paramiko.SFTPError) as error:
                 if isinstance(error, FileNotFoundError) and action in ("reading", "moving"):
                     raise
-                if not _broken(connection, error):
+                answered = not _broken(connection, error)
+                self._drop()  # answers to what was asked ahead may still be on their way
+                if answered:
                     raise translated(error, action, path, str(self)) from error
-                self._drop()
                 if not _may_pause(began, pauses):
                     raise translated(error, action, path, str(self), cut=True) from error
                 logger.info("%s %s: the connection broke, trying again", action, path)

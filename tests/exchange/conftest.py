@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -21,12 +20,6 @@ from tests.exchange.servers import OpenSsh, address
 
 class Killed(BaseException):
     """As if the process had ended here."""
-
-
-class Rooted(Protocol):
-    """What knows where it lies."""
-
-    root: Path
 
 
 @dataclass
@@ -119,3 +112,11 @@ def kill_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], pytest.MonkeyPat
         return monkeypatch
 
     return arm
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """New tries follow at once; the pauses that would have been made."""
+    made: list[float] = []
+    monkeypatch.setattr("tasks.exchange.sftp.time.sleep", made.append)
+    return made

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -73,10 +73,12 @@ class OpenSsh:
         )
 
     @contextmanager
-    def running(self) -> Iterator[OpenSsh]:
+    def running(self, preexec_fn: Callable[[], object] | None = None) -> Iterator[OpenSsh]:
         """Until the block ends."""
         process = subprocess.Popen(
-            [_sshd(), "-D", "-f", str(self.home / "sshd_config"), "-E", str(self.home / "log")]
+            [_sshd(), "-D", "-f", str(self.home / "sshd_config"), "-E", str(self.home / "log")],
+            preexec_fn=preexec_fn,
+            restore_signals=False,  # a limit on the size of files then fails a write and kills nobody
         )
         try:
             deadline = time.monotonic() + STARTED_WITHIN_SECONDS

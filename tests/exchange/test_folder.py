@@ -12,7 +12,7 @@ import pytest
 from data_contracts.errors import BatchAltered, ConfigurationError, TransferInterrupted
 from tasks import faults
 from tasks.exchange.folder import LEFTOVER_SECONDS, Folder
-from tests.exchange.conftest import Killed, Place
+from tests.exchange.conftest import Killed, Place, place_of
 
 A = "S1/orders/a.csv"
 LARGE = bytes(range(256)) * 1_000 + b"the end"
@@ -146,18 +146,14 @@ def test_a_run_killed_at_any_effect_and_run_again_ends_as_if_nothing_had_happene
     place: Place, kill_at: Callable[[str], pytest.MonkeyPatch], point: str
 ) -> None:
     place.root.mkdir()
-    place.open().take_into_use()
-    (place.root / ".tillbridge-exchange").unlink()
     kill_at(point)
     with pytest.raises(Killed, match=point):
         use(place.open())
     faults.hook = None
     shown = place.open()
-    seen = (
-        {name: shown.read(f"S1/orders/{name}") for name in shown.list("S1/orders")}
-        if point[-4:] != "mark"
-        else {}
-    )
+    marked = (place.root / ".tillbridge-exchange").exists()
+    names = shown.list("S1/orders") if marked else []
+    seen = {name: shown.read(f"S1/orders/{name}") for name in names}
 
     use(place.open())
 
@@ -195,9 +191,7 @@ def test_a_file_in_the_way_of_a_folder_is_a_matter_of_configuration(folder: Fold
     assert folder.read("S1") == b"a file"
 
 
-def test_a_folder_that_is_not_there_is_not_taken_for_an_empty_one(
-    request: pytest.FixtureRequest, place: Place, tmp_path: Path
-) -> None:
+def test_a_folder_that_is_not_there_is_not_taken_for_an_empty_one(place: Place, tmp_path: Path) -> None:
     place.open().take_into_use()
     place.root.rename(tmp_path / "elsewhere")
     tmp_path.rename(tmp_path.with_name("unmounted"))
@@ -265,11 +259,19 @@ def test_no_path_leads_out_of_the_folder(folder: Folder, path: str) -> None:
             use(path)
 
 
-def test_ten_thousand_files_in_a_folder_are_all_listed(place: Place) -> None:
-    place.open().take_into_use()
-    (place.root / "S1/orders").mkdir(parents=True)
-    names = [f"{number:06d}.manifest.json" for number in range(10_000)]
-    for name in names:
-        (place.root / "S1/orders" / name).touch()
+@pytest.fixture(scope="session")
+def full_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exchange folder with ten thousand manifests of one stream."""
+    root = tmp_path_factory.mktemp("full") / "exchange"
+    (root / "S1/orders").mkdir(parents=True)
+    for number in range(10_000):
+        (root / f"S1/orders/{number:06d}.manifest.json").touch()
+    return root
 
-    assert place.open().list("S1/orders") == names
+
+@pytest.mark.parametrize("kind", ["local", "sftp", "openssh"])
+def test_ten_thousand_files_in_a_folder_are_all_listed(
+    request: pytest.FixtureRequest, full_folder: Path, kind: str
+) -> None:
+    for place in place_of(request, kind, full_folder):
+        assert place.open().list("S1/orders") == [f"{number:06d}.manifest.json" for number in range(10_000)]
