@@ -28,6 +28,8 @@ from paramiko.common import (
 )
 from paramiko.sftp import SFTP_FAILURE, SFTP_OK, SFTP_PERMISSION_DENIED
 
+from data_contracts.errors import ConfigurationError
+
 LOG = "deployments.sftp_server.wire"
 """paramiko logs here; a client that went away is no news."""
 
@@ -150,7 +152,12 @@ class SftpServer:
         self.login_attempts = 0
         self.connections = 0
         self.host_key: paramiko.PKey = paramiko.ECDSAKey.generate()
-        self._listener = socket.create_server(("127.0.0.1", port))
+        try:
+            self._listener = socket.create_server(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"Port {port} cannot be listened on: {error.strerror}.", next_step="name another --port"
+            ) from error
         self._transports: list[paramiko.Transport] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -214,10 +221,19 @@ class SftpServer:
             transport.start_server(event=threading.Event(), server=_Login(self))
 
 
-def write_key(file: Path) -> str:
-    """Write a new private key that only this account may read; returns its public line."""
-    key = paramiko.ECDSAKey.generate()
-    key.write_private_key_file(str(file))
+def public_line(file: Path) -> str:
+    """The public line of a private key, which is made if it is not there; `ConfigurationError`."""
+    try:
+        if file.exists():
+            key = paramiko.ECDSAKey.from_private_key_file(str(file))
+        else:
+            key = paramiko.ECDSAKey.generate()
+            key.write_private_key_file(str(file))
+    except (OSError, ValueError, paramiko.SSHException) as error:
+        raise ConfigurationError(
+            f"The key file {file} cannot be used: it has to be one that this command has written.",
+            next_step="name another file",
+        ) from error
     return f"{key.get_name()} {key.get_base64()}"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.sftp_server import SftpServer, write_key
+from deployments.sftp_server import SftpServer, public_line
 from tasks import faults
 from tasks.exchange.connections import POOL
 from tasks.exchange.folder import Folder
@@ -39,7 +39,7 @@ class Place:
 def till_key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A private key's file and its public line."""
     file = tmp_path_factory.mktemp("key") / "till_key"
-    return file, write_key(file)
+    return file, public_line(file)
 
 
 @pytest.fixture(scope="session")

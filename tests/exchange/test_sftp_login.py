@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from data_contracts.errors import ConfigurationError, TillbridgeError, TransferInterrupted
-from deployments.sftp_server import SftpServer, write_key
+from deployments.sftp_server import SftpServer, public_line
 from tasks.exchange import connections, ssh
 from tasks.exchange.connections import Pool
 from tasks.exchange.folder import open_folder
@@ -102,7 +102,7 @@ def test_openssh_is_known_by_each_of_its_keys_in_each_form(
 
 def test_openssh_with_another_key_sees_no_login(openssh: OpenSsh, pool: Pool, tmp_path: Path) -> None:
     before = openssh.log.count("Accepted") + openssh.log.count("Failed")
-    other = write_key(tmp_path / "other")
+    other = public_line(tmp_path / "other")
 
     for pin in (OTHER, other):
         with pytest.raises(ConfigurationError, match=r"somebody may be listening in|kinds pinned"):
@@ -128,7 +128,7 @@ def test_a_wrong_password_is_final_and_is_not_shown(server: SftpServer, pool: Po
 
 
 def test_a_wrong_key_is_final(server: SftpServer, pool: Pool, reach: Address, tmp_path: Path) -> None:
-    write_key(tmp_path / "other")
+    public_line(tmp_path / "other")
 
     with pytest.raises(ConfigurationError, match="does not let till in by the key in key_file: it does not"):
         logged_in(replace(reach, key_file=tmp_path / "other"), pool)
@@ -138,7 +138,7 @@ def test_a_wrong_key_is_final(server: SftpServer, pool: Pool, reach: Address, tm
 def test_openssh_that_knows_another_key_or_takes_no_password_is_final(
     openssh: OpenSsh, pool: Pool, tmp_path: Path
 ) -> None:
-    write_key(tmp_path / "other")
+    public_line(tmp_path / "other")
 
     with pytest.raises(ConfigurationError, match=r"does not let .* in by the key in key_file"):
         logged_in(replace(openssh.address(), key_file=tmp_path / "other"), pool)
