@@ -171,7 +171,7 @@ def test_an_operation_cut_at_any_byte_ends_as_if_it_had_not_been(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 @given(direction=directions, part=st.floats(0, 1), times=st.sampled_from([1, 4]))
-@settings(max_examples=60, **CUTS)  # type: ignore[arg-type]
+@settings(max_examples=30, **CUTS)  # type: ignore[arg-type]
 def test_an_operation_on_openssh_cut_at_any_byte_ends_as_if_it_had_not_been(
     tmp_path_factory: pytest.TempPathFactory,
     openssh: OpenSsh,
