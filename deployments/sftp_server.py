@@ -161,10 +161,11 @@ class SftpServer:
         self._transports: list[paramiko.Transport] = []
         self._lock = threading.Lock()
         self._closed = False
+        self._accepting = threading.Thread(target=self._accept, name="sftp-server", daemon=True)
 
     def __enter__(self) -> Self:
         logging.getLogger(LOG).setLevel(logging.CRITICAL)
-        threading.Thread(target=self._accept, name="sftp-server", daemon=True).start()
+        self._accepting.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -172,7 +173,7 @@ class SftpServer:
             self._closed = True
         # Closing alone does not wake a thread that waits in accept().
         with socket.create_connection(("127.0.0.1", self.port)):
-            pass
+            self._accepting.join()
         self._listener.close()
         self.disconnect()
 

@@ -116,8 +116,10 @@ class LocalFolder:
         """Rename without replacing; done if it was done before."""
         source, target = self._place(path), self._place(to)
         with _explained("moving", path, self.root):
-            if not source.exists() and target.exists():
-                return
+            if not source.exists():
+                if target.exists():
+                    return
+                self._check_root()
             target.parent.mkdir(parents=True, exist_ok=True)
             faults.point("exchange.move")
             try:

@@ -181,6 +181,7 @@ class SftpFolder:
                 try:
                     _settle(client, source, target, to, None)
                 except FileNotFoundError:  # there is no source, or no folder for the target
+                    self._check_root(client)
                     if not _stands(client, source):
                         raise
                     self._make_folders(client, posixpath.dirname(to))
@@ -256,6 +257,8 @@ class SftpFolder:
         try:
             with client.open(marker, "wx") as file:
                 file.write(MARKER_TEXT)
+        except TimeoutError:
+            raise
         except OSError:
             if not _stands(client, marker):  # another one may have been faster
                 raise
@@ -419,6 +422,8 @@ def _write(file: paramiko.SFTPFile, data: bytes) -> None:
 def _make_folder(client: paramiko.SFTPClient, place: str) -> None:
     try:
         client.mkdir(place)
+    except TimeoutError:
+        raise
     except OSError:
         if _attributes(client, place) is None:  # another one may have been faster
             raise

@@ -217,6 +217,7 @@ def test_an_empty_mount_point_is_not_taken_for_an_exchange_that_lost_everything(
         lambda: place.open().exists("S1/orders/head.json"),
         lambda: place.open().publish(A, b"one"),
         lambda: place.open().replace("S1/orders/head.json", b"one"),
+        lambda: place.open().move(A, "S1/orders/archive/a.csv"),
     ):
         with pytest.raises(TransferInterrupted, match="looks like an unmounted share"):
             use()
