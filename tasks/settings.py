@@ -223,7 +223,8 @@ class Settings(Section):
     @property
     def key_file(self) -> Path | None:
         """The private key for SFTP, as an absolute path."""
-        return (self.folder / self.exchange.key_file).resolve() if self.exchange.key_file else None
+        file = self.exchange.key_file
+        return (self.folder / file.expanduser()).resolve() if file is not None else None
 
     @property
     def inbox(self) -> Path:

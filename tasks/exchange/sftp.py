@@ -404,8 +404,10 @@ def _read(client: paramiko.SFTPClient, place: str) -> bytes:
     # Not prefetched: paramiko does that in a thread that fails aloud, or hangs, when the connection breaks.
     parts = []
     with client.open(place, "rb") as file:
-        while part := file.read(CHUNK_BYTES):
-            parts.append(part)
+        while True:
+            parts.append(file.read(CHUNK_BYTES))
+            if len(parts[-1]) < CHUNK_BYTES:  # paramiko reads on until it has all of it or the file ends
+                break
     return b"".join(parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import shutil
 import socket
 import subprocess
@@ -37,7 +38,7 @@ def address(
 class OpenSsh:
     """OpenSSH's sshd with keys, a configuration and a port of its own."""
 
-    def __init__(self, home: Path, *, options: str = "") -> None:
+    def __init__(self, home: Path, *, subsystem: str = "internal-sftp") -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
         for name, kind in (("client", "ed25519"), ("host_ed25519", "ed25519"), ("host_rsa", "rsa")):
@@ -50,7 +51,7 @@ class OpenSsh:
             f"ListenAddress 127.0.0.1:{self.port}\nHostKey {home}/host_ed25519\nHostKey {home}/host_rsa\n"
             f"AuthorizedKeysFile {home}/authorized\nPidFile none\nStrictModes no\nUsePAM no\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
-            f"MaxStartups 100\nLogLevel VERBOSE\nSubsystem sftp internal-sftp {options}\n"
+            f"MaxStartups 100\nLogLevel VERBOSE\nSubsystem sftp {subsystem}\n"
         )
 
     @property
@@ -75,6 +76,8 @@ class OpenSsh:
     @contextmanager
     def running(self, preexec_fn: Callable[[], object] | None = None) -> Iterator[OpenSsh]:
         """Until the block ends."""
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(exist_ok=True)  # root's sshd wants it; a service would make it
         process = subprocess.Popen(
             [_sshd(), "-D", "-f", str(self.home / "sshd_config"), "-E", str(self.home / "log")],
             preexec_fn=preexec_fn,

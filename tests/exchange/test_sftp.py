@@ -469,7 +469,9 @@ def test_openssh_that_is_read_only_or_lets_nobody_in_is_a_matter_of_configuratio
 ) -> None:
     prepared(tmp_path)
     pool = Pool()
-    with OpenSsh(tmp_path_factory.mktemp("denying-sshd"), options=options).running() as server:
+    with OpenSsh(
+        tmp_path_factory.mktemp("denying-sshd"), subsystem=f"internal-sftp {options}"
+    ).running() as server:
         folder = SftpFolder(server.address(), tmp_path.as_posix(), pool=pool)
         with pytest.raises(ConfigurationError, match="is refused: Permission denied") as caught:
             folder.publish(A, b"one")

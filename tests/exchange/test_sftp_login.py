@@ -213,6 +213,22 @@ def test_a_server_that_never_says_a_word_is_given_up(
         logged_in(replace(reach, port=listener.getsockname()[1]), pool)
 
 
+@pytest.mark.parametrize("subsystem", ["/no/such/program", "/bin/sleep 3", "/bin/echo Welcome"])
+def test_a_server_that_lets_in_but_has_no_sftp_is_told_apart(
+    tmp_path: Path,
+    pool: Pool,
+    no_pauses: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    subsystem: str,
+) -> None:
+    monkeypatch.setattr(ssh, "ANSWER_SECONDS", 0.5)
+
+    with OpenSsh(tmp_path / "sshd", subsystem=subsystem).running() as server:
+        with pytest.raises(TransferInterrupted, match="in but did not start SFTP") as caught:
+            logged_in(server.address(), pool)
+        assert caught.value.next_step.endswith("ask its owner whether this account may use SFTP")
+
+
 def test_something_else_than_ssh_on_the_port_is_named(
     pool: Pool, reach: Address, no_pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
