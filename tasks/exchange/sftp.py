@@ -92,7 +92,7 @@ class SftpFolder:
         self.close()
 
     def __str__(self) -> str:
-        return f"sftp://{self.address}/{self.root.lstrip('/')}"
+        return f"sftp://{self.address}{self.root if self.root.startswith('/') else '/~/' + self.root}"
 
     def close(self) -> None:
         """Give the connection back."""

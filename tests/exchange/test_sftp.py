@@ -555,6 +555,22 @@ def test_every_error_of_the_layers_below_becomes_one_of_ours_with_a_next_step(
         assert found.next_step
 
 
+def test_there_is_no_error_of_paramiko_that_a_folder_lets_through() -> None:
+    raised = [
+        found
+        for module in (paramiko.ssh_exception, paramiko.sftp, paramiko.sftp_client, paramiko.transport)
+        for found in vars(module).values()
+        if isinstance(found, type)
+        and issubclass(found, Exception)
+        and found.__module__.startswith("paramiko")
+    ]
+
+    assert paramiko.SFTPError in raised
+    assert paramiko.ssh_exception.NoValidConnectionsError in raised
+    caught = (OSError, EOFError, ValueError, paramiko.SSHException, paramiko.SFTPError)
+    assert [found for found in raised if not issubclass(found, caught)] == []
+
+
 def test_a_run_killed_over_sftp_gives_no_connection_back(
     serve: Callable[..., Served], kill_at: Callable[[str], pytest.MonkeyPatch]
 ) -> None:

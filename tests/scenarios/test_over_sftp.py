@@ -64,6 +64,7 @@ def cycled(story: Installation) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_day_over_a_connection_that_keeps_breaking_ends_as_on_a_local_folder(
     tmp_path: Path, server: SftpServer, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
