@@ -171,21 +171,17 @@ class SftpFolder:
         source, target = self._place(path), self._place(to)
 
         def effect(client: paramiko.SFTPClient) -> None:
-            if _stands(client, target):
+            if _stands(client, target) and not _stands(client, source):
+                return
+            faults.point("exchange.move")
+            try:
+                _settle(client, source, target, to, None)
+            except FileNotFoundError:  # there is no source, or no folder for the target
+                self._check_root(client)
                 if not _stands(client, source):
-                    return
-                faults.point("exchange.move")
-                _settle(client, source, target, to, _read(client, source))
-            else:
-                faults.point("exchange.move")
-                try:
-                    _settle(client, source, target, to, None)
-                except FileNotFoundError:  # there is no source, or no folder for the target
-                    self._check_root(client)
-                    if not _stands(client, source):
-                        raise
-                    self._make_folders(client, posixpath.dirname(to))
-                    _settle(client, source, target, to, None)
+                    raise
+                self._make_folders(client, posixpath.dirname(to))
+                _settle(client, source, target, to, None)
             faults.point("exchange.moved")
 
         self._tried("moving", path, effect)
