@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.exchange import batches
-from tasks.exchange.folder import open_folder
+from tasks.exchange.folder import Folder, open_folder
 from tasks.hub.database import open_hub
-from tasks.hub.status import StoreStatus, hub_status
+from tasks.hub.status import HubStatus, StoreStatus, hub_status
 from tasks.settings import Settings
 from tasks.use_cases.importing import find_waiting
 
@@ -61,17 +61,21 @@ def show_standing(settings: Settings) -> Standing:
     """Read the state of all stores; raises `HubUnavailable`, `SchemaMismatch`, `TransferInterrupted`."""
     with open_hub(settings.hub_url) as hub:
         found = hub_status(hub)
+    with open_folder(settings) as folder:
+        return _standing(settings, folder, found)
+
+
+def _standing(settings: Settings, folder: Folder, found: HubStatus) -> Standing:
     waiting = find_waiting(settings)
     stores = []
-    with open_folder(settings) as folder:
-        for store in found.stores:
-            head = batches.newest_position(folder, store.store, "orders")
-            stores.append(
-                StoreStanding(
-                    store,
-                    len(waiting.get(store.store, ())),
-                    head.checked_utc if head else "",
-                    head.held_back if head else 0,
-                )
+    for store in found.stores:
+        head = batches.newest_position(folder, store.store, "orders")
+        stores.append(
+            StoreStanding(
+                store,
+                len(waiting.get(store.store, ())),
+                head.checked_utc if head else "",
+                head.held_back if head else 0,
             )
+        )
     return Standing(tuple(stores), found.products, found.shortfalls)
