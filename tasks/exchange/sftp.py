@@ -198,8 +198,9 @@ class SftpFolder:
         while True:
             try:
                 connection = self._connected()
-            except TransferInterrupted:
-                if not _may_pause(began, pauses):
+            except TransferInterrupted as error:
+                # A login that was hung up on may have been a refusal, and too many of them lock an account.
+                if "at_login" in error.context or not _may_pause(began, pauses):
                     raise
                 continue
             try:

@@ -263,10 +263,12 @@ def _authenticate(transport: paramiko.Transport, address: Address, key: paramiko
         # paramiko says so as well when the connection breaks or nobody answers in time.
         if not transport.is_active() or "timeout" in str(error).lower():
             raise TransferInterrupted(
-                f"The login as {address.user} to the SFTP server {address} was cut off. "
+                f"The SFTP server {address} hung up while {address.user} logged in by {by}. "
                 "Nothing was read or written; retrying may help.",
-                next_step="if it stays so, ask its owner whether the server shuts this account out",
+                next_step="if it stays so, check user, password and key_file in [exchange]: some servers "
+                "hang up instead of refusing, or shut an account out for a while",
                 host=address.host,
+                at_login=True,
             ) from error
         raise _not_let_in(address, by, "it does not accept it") from error
     if still_asked:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -118,5 +120,6 @@ def kill_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], pytest.MonkeyPat
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """New tries follow at once; the pauses that would have been made."""
     made: list[float] = []
-    monkeypatch.setattr("tasks.exchange.sftp.time.sleep", made.append)
+    clock = SimpleNamespace(sleep=made.append, monotonic=time.monotonic)
+    monkeypatch.setattr("tasks.exchange.sftp.time", clock)  # there alone: paramiko sleeps, too
     return made

@@ -38,7 +38,7 @@ def address(
 class OpenSsh:
     """OpenSSH's sshd with keys, a configuration and a port of its own."""
 
-    def __init__(self, home: Path, *, subsystem: str = "internal-sftp") -> None:
+    def __init__(self, home: Path, *, subsystem: str = "internal-sftp", options: str = "") -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
         for name, kind in (("client", "ed25519"), ("host_ed25519", "ed25519"), ("host_rsa", "rsa")):
@@ -51,7 +51,7 @@ class OpenSsh:
             f"ListenAddress 127.0.0.1:{self.port}\nHostKey {home}/host_ed25519\nHostKey {home}/host_rsa\n"
             f"AuthorizedKeysFile {home}/authorized\nPidFile none\nStrictModes no\nUsePAM no\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"
-            f"MaxStartups 100\nLogLevel VERBOSE\nSubsystem sftp {subsystem}\n"
+            f"MaxStartups 100\nLogLevel VERBOSE\nSubsystem sftp {subsystem}\n{options}\n"
         )
 
     @property
