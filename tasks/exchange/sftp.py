@@ -13,16 +13,14 @@ import errno
 import hashlib
 import logging
 import posixpath
-import stat
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from data_contracts.errors import ConfigurationError, TillbridgeError, TransferInterrupted
 from tasks import faults
-from tasks.exchange import ssh
+from tasks.exchange import remote, ssh
 from tasks.exchange.connections import POOL, Connection, Pool
 from tasks.exchange.folder import (
     LEFTOVER_SECONDS,
@@ -35,7 +33,6 @@ from tasks.exchange.folder import (
     reads_back_otherwise,
     refused,
     steps_of,
-    taken,
     unmounted,
 )
 from tasks.exchange.ssh import Address
@@ -52,15 +49,6 @@ PAUSES_SECONDS = (0.5, 2.0)
 
 PATIENCE_SECONDS = 10.0
 """After so long there is no new try: the step that called has longer pauses."""
-
-CHUNK_BYTES = 32_768
-"""What any server takes in one request."""
-
-READ_AHEADS = 16
-"""Requests for names that are under way at a time; a server answers each with some hundred."""
-
-BEFORE_SUFFIX = f".before{PART_SUFFIX}"
-"""Ending of what a file was before it was replaced, at servers that cannot replace by a rename."""
 
 _GONE = {errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EBADF}
 _CANNOT_HELP = {errno.EACCES, errno.EPERM, errno.ENOTDIR}
@@ -120,8 +108,8 @@ class SftpFolder:
             self._check_root(client)
             return sorted(
                 found.filename
-                for found in _entries(client, folder) or ()
-                if not found.filename.endswith(PART_SUFFIX) and _is_file(found)
+                for found in remote.entries(client, folder) or ()
+                if not found.filename.endswith(PART_SUFFIX) and remote.is_file(found)
             )
 
         return self._tried("listing", path, effect)
@@ -132,10 +120,10 @@ class SftpFolder:
 
         def effect(client: paramiko.SFTPClient) -> bytes:
             try:
-                return _read(client, place)
+                return remote.read(client, place)
             except FileNotFoundError:
                 self._check_root(client)
-                return _read(client, _before(place))
+                return remote.read(client, remote.before(place))
 
         return self._tried("reading", path, effect)
 
@@ -145,7 +133,7 @@ class SftpFolder:
 
         def effect(client: paramiko.SFTPClient) -> bool:
             self._check_root(client)
-            return _stands(client, place) or _stands(client, _before(place))
+            return remote.stands(client, place) or remote.stands(client, remote.before(place))
 
         return self._tried("looking for", path, effect)
 
@@ -154,7 +142,7 @@ class SftpFolder:
         place = self._place(path)
         part = self._write_aside("publishing", path, data)
         faults.point("exchange.publish")
-        self._tried("publishing", path, lambda client: _settle(client, part, place, path, data))
+        self._tried("publishing", path, lambda client: remote.settle(client, part, place, path, data))
         faults.point("exchange.published")
         self._remove_leftovers(posixpath.dirname(place), place)
 
@@ -163,7 +151,7 @@ class SftpFolder:
         place = self._place(path)
         part = self._write_aside("replacing", path, data)
         faults.point("exchange.replace")
-        self._tried("replacing", path, lambda client: _replace(client, part, place, data))
+        self._tried("replacing", path, lambda client: remote.replace(client, part, place, data))
         faults.point("exchange.replaced")
 
     def move(self, path: str, to: str) -> None:
@@ -171,17 +159,17 @@ class SftpFolder:
         source, target = self._place(path), self._place(to)
 
         def effect(client: paramiko.SFTPClient) -> None:
-            if _stands(client, target) and not _stands(client, source):
+            if remote.stands(client, target) and not remote.stands(client, source):
                 return
             faults.point("exchange.move")
             try:
-                _settle(client, source, target, to, None)
+                remote.settle(client, source, target, to, None)
             except FileNotFoundError:  # there is no source, or no folder for the target
                 self._check_root(client)
-                if not _stands(client, source):
+                if not remote.stands(client, source):
                     raise
                 self._make_folders(client, posixpath.dirname(to))
-                _settle(client, source, target, to, None)
+                remote.settle(client, source, target, to, None)
             faults.point("exchange.moved")
 
         self._tried("moving", path, effect)
@@ -228,7 +216,7 @@ class SftpFolder:
             connection.close()
 
     def _is_marked(self, client: paramiko.SFTPClient) -> bool:
-        self._marked = self._marked or _stands(client, posixpath.join(self.root, MARKER_NAME))
+        self._marked = self._marked or remote.stands(client, posixpath.join(self.root, MARKER_NAME))
         return self._marked
 
     def _check_root(self, client: paramiko.SFTPClient) -> None:
@@ -236,20 +224,20 @@ class SftpFolder:
         if self._mounted or self._is_marked(client):
             return
         self._check_mounted(client)
-        if _entries(client, self.root) == []:
+        if remote.entries(client, self.root) == []:
             raise unmounted(str(self))
         self._mounted = True
 
     def _check_mounted(self, client: paramiko.SFTPClient) -> None:
         above = posixpath.dirname(self.root) or "."
-        if _attributes(client, self.root) is None and _attributes(client, above) is None:
+        if remote.attributes(client, self.root) is None and remote.attributes(client, above) is None:
             raise not_there(str(self))
 
     def _mark(self, client: paramiko.SFTPClient) -> None:
         if self._is_marked(client):
             return
-        if _attributes(client, self.root) is None:
-            _make_folder(client, self.root)
+        if remote.attributes(client, self.root) is None:
+            remote.make_folder(client, self.root)
         marker = posixpath.join(self.root, MARKER_NAME)
         try:
             with client.open(marker, "wx") as file:
@@ -257,7 +245,7 @@ class SftpFolder:
         except TimeoutError:
             raise
         except OSError:
-            if not _stands(client, marker):  # another one may have been faster
+            if not remote.stands(client, marker):  # another one may have been faster
                 raise
         self._marked = True
 
@@ -266,10 +254,10 @@ class SftpFolder:
         place = self.root
         for name in steps_of(path) if path else ():
             place = posixpath.join(place, name)
-            found = _attributes(client, place)
+            found = remote.attributes(client, place)
             if found is None:
-                _make_folder(client, place)
-            elif _is_file(found):
+                remote.make_folder(client, place)
+            elif remote.is_file(found):
                 raise NotADirectoryError(errno.ENOTDIR, "a file is in the way of a folder", place)
 
     def _write_aside(self, action: str, path: str, data: bytes) -> str:
@@ -281,7 +269,7 @@ class SftpFolder:
             self._check_root(client)
             self._mark(client)
             for part in begun:
-                _forget(client, part)
+                remote.forget(client, part)
             part = posixpath.join(folder, part_name(name))
             begun.append(part)
             faults.point("exchange.write")
@@ -292,16 +280,16 @@ class SftpFolder:
                 file = client.open(part, "wx")
             try:
                 with file:
-                    _write(file, data)
+                    remote.write(file, data)
                 faults.point("exchange.written")
-                back = _read(client, part)
+                back = remote.read(client, part)
             except TimeoutError:
                 raise
             except OSError:
-                _forget(client, part)  # a full disk keeps the half that found room
+                remote.forget(client, part)  # a full disk keeps the half that found room
                 raise
             if len(back) != len(data) or hashlib.sha256(back).digest() != hashlib.sha256(data).digest():
-                _forget(client, part)
+                remote.forget(client, part)
                 raise reads_back_otherwise(path, len(back), len(data))
             return part
 
@@ -313,12 +301,12 @@ class SftpFolder:
             return
 
         def effect(client: paramiko.SFTPClient) -> None:
-            found = {entry.filename: entry.st_mtime or 0 for entry in _entries(client, folder) or ()}
+            found = {entry.filename: entry.st_mtime or 0 for entry in remote.entries(client, folder) or ()}
             newest = found.get(posixpath.basename(than), 0)
             for name, at in found.items():
-                ended = name.endswith(PART_SUFFIX) and not name.endswith(BEFORE_SUFFIX)
+                ended = name.endswith(PART_SUFFIX) and not name.endswith(remote.BEFORE_SUFFIX)
                 if ended and newest - at > LEFTOVER_SECONDS:
-                    _forget(client, posixpath.join(folder, name))
+                    remote.forget(client, posixpath.join(folder, name))
                     logger.info("removed %s, left behind by a run that was killed", name)
 
         try:
@@ -369,117 +357,3 @@ def _may_pause(began: float, pauses: list[float]) -> bool:
         return False
     time.sleep(pauses.pop(0))
     return True
-
-
-def _attributes(client: paramiko.SFTPClient, place: str) -> paramiko.SFTPAttributes | None:
-    try:
-        return client.stat(place)
-    except FileNotFoundError:
-        return None
-
-
-def _is_file(found: paramiko.SFTPAttributes) -> bool:
-    # A server that does not tell the kind of a file has nothing but files for us.
-    return found.st_mode is None or stat.S_ISREG(found.st_mode)
-
-
-def _stands(client: paramiko.SFTPClient, place: str) -> bool:
-    """Whether there is a file of that name."""
-    found = _attributes(client, place)
-    return found is not None and _is_file(found)
-
-
-def _entries(client: paramiko.SFTPClient, folder: str) -> list[paramiko.SFTPAttributes] | None:
-    """All that lies in a folder, in one pass without a question per file; None if it is not there."""
-    try:
-        return list(client.listdir_iter(folder, read_aheads=READ_AHEADS))
-    except FileNotFoundError:
-        return None
-
-
-def _read(client: paramiko.SFTPClient, place: str) -> bytes:
-    # Not prefetched: paramiko does that in a thread that fails aloud, or hangs, when the connection breaks.
-    parts = []
-    with client.open(place, "rb") as file:
-        while True:
-            parts.append(file.read(CHUNK_BYTES))
-            if len(parts[-1]) < CHUNK_BYTES:  # paramiko reads on until it has all of it or the file ends
-                break
-    return b"".join(parts)
-
-
-def _write(file: paramiko.SFTPFile, data: bytes) -> None:
-    """Send all of it before asking how it went; OSError for what the server says of any part."""
-    last = max(0, (len(data) - 1) // CHUNK_BYTES * CHUNK_BYTES)
-    file.set_pipelined(True)
-    file.write(data[:last])
-    # paramiko forgets what is answered to pipelined writes; a last plain one reads all the answers.
-    file.set_pipelined(False)
-    file.write(data[last:])
-
-
-def _make_folder(client: paramiko.SFTPClient, place: str) -> None:
-    try:
-        client.mkdir(place)
-    except TimeoutError:
-        raise
-    except OSError:
-        if _attributes(client, place) is None:  # another one may have been faster
-            raise
-
-
-def _forget(client: paramiko.SFTPClient, place: str) -> None:
-    with suppress(OSError):
-        client.remove(place)
-
-
-def _settle(client: paramiko.SFTPClient, source: str, target: str, path: str, data: bytes | None) -> None:
-    """Let `target` be what `source` is, whether or not an earlier try came so far; FileNotFoundError.
-
-    `data` is the content, None if it has to be read. Asks before it renames, because some servers replace
-    without a word; OpenSSH refuses. `BatchAltered` if the name has other content.
-    """
-    if not _stands(client, target):
-        try:
-            client.rename(source, target)
-        except TimeoutError:
-            raise
-        except OSError:
-            if not _stands(client, target):
-                raise
-        else:
-            return
-    if data is None:
-        try:
-            data = _read(client, source)
-        except FileNotFoundError:
-            return  # an earlier try came so far
-    if _read(client, target) != data:
-        raise taken(path)
-    with suppress(FileNotFoundError):
-        client.remove(source)
-
-
-def _replace(client: paramiko.SFTPClient, part: str, place: str, data: bytes) -> None:
-    """Let `place` be what `part` is, in one step where the server can do that."""
-    try:
-        client.posix_rename(part, place)
-    except (TimeoutError, PermissionError):
-        raise
-    except OSError:
-        if not _stands(client, part):
-            if _read(client, place) != data:
-                raise
-            return  # an earlier try came so far
-        # `posix-rename@openssh.com` is not to be had. Who looks while the name is not there reads what
-        # was there before, and so does everybody after a run that is killed here.
-        if _stands(client, place):
-            with suppress(FileNotFoundError):
-                client.remove(_before(place))
-            client.rename(place, _before(place))
-        client.rename(part, place)
-
-
-def _before(place: str) -> str:
-    folder, name = posixpath.split(place)
-    return posixpath.join(folder, f".{name}{BEFORE_SUFFIX}")

@@ -122,6 +122,7 @@ class Wire:
         self._left: dict[str, int] = {}
         self._cuts = 0
         self.cuts_made = 0
+        self.connections = 0
 
     def __enter__(self) -> Wire:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -160,6 +161,7 @@ class Wire:
             far = socket.create_connection(("127.0.0.1", self._target))
             with self._lock:
                 self._sockets += [near, far]
+                self.connections += 1
             for direction, source, sink in (("up", near, far), ("down", far, near)):
                 threading.Thread(target=self._pass_on, args=(direction, source, sink), daemon=True).start()
 
