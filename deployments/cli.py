@@ -6,6 +6,7 @@ usage; 3 an error that trying again cannot clear; 4 an error that trying again m
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import sys
@@ -663,6 +664,31 @@ def till(context: click.Context, store: str, per_minute: float, tickets: int | N
         + ", ".join(f"{count} {kind}" for kind, count in sorted(rung.items()))
         + "."
     )
+
+
+@sample.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--port", type=click.IntRange(1, 65535), default=2222, show_default=True, help="Port.")
+@click.option(
+    "--key-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("till_key"),
+    show_default=True,
+    help="Private key that may log in; written if it is not there.",
+)
+def sftp(folder: Path, port: int, key_file: Path) -> None:
+    """Serve FOLDER over SFTP to this machine until Ctrl-C, to try the exchange; not for production."""
+    from deployments.sftp_server import SftpServer, public_line
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with SftpServer(folder, keys=[public_line(key_file)], port=port) as server:
+        click.echo(
+            f"Serving {folder} until Ctrl-C. In tillbridge.toml:\n\n[exchange]\n"
+            f'url = "{server.url}"\nhost_keys = ["{server.fingerprint}"]\n'
+            f"key_file = '{key_file.resolve()}'"
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
 
 
 def _share(text: str) -> tuple[int, int]:

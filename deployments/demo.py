@@ -45,14 +45,31 @@ HISTORY = 200
 OPEN_BEFORE = 3
 """Layaways each shop had open by then."""
 
+EXCHANGE = HOME / "exchange"
+
+BY_HAND = HOME / "tillbridge.toml"
+"""Settings for who looks around when the story is over: the exchange as the folder that it is."""
+
+OVER_SFTP = HOME / "over-sftp.toml"
+"""Settings of the story: the same folder, shown by an SFTP server that ends with it."""
+
+FOLDER = """\
+url = "exchange"
+"""
+
+SFTP = """\
+url = "{url}"
+host_keys = ["{fingerprint}"]
+key_file = "till_key"
+"""
+
 CONFIG = """\
 # Written by `make demo`.
 [hub]
 url = "sqlite:///hub.db"
 
 [exchange]
-url = "exchange"
-inbox = "inbox"
+{exchange}inbox = "inbox"
 
 [warehouses.MAIN]
 name = "Main warehouse"
@@ -126,15 +143,26 @@ def open_ui() -> int:
 
 
 def tell() -> int:
-    """The story from an empty folder to a reconciled hub."""
-    from deployments.prefect_server import running_server
-    from deployments.sample_store.tickets import read_invoices
+    """The story from an empty folder to its last page."""
+    from deployments.sftp_server import SftpServer, public_line
 
     began = time.monotonic()
     start_fresh()
     click.echo("tillbridge demo: two shops, one hub, real tickets. Everything is in .demo/\n")
-    settings = load_settings(HOME / "tillbridge.toml")
-    os.environ[CONFIG_VARIABLE] = str(HOME / "tillbridge.toml")
+    with SftpServer(EXCHANGE, keys=[public_line(HOME / "till_key")]) as server:
+        exchange = SFTP.format(url=server.url, fingerprint=server.fingerprint)
+        OVER_SFTP.write_text(CONFIG.format(exchange=exchange), encoding="utf-8")
+        unexplained, tally = tell_story(load_settings(OVER_SFTP), server.port)
+    last_page(tally, time.monotonic() - began, unexplained)
+    return 0 if unexplained == 0 else 1
+
+
+def tell_story(settings: Settings, port: int) -> tuple[int, Tally]:
+    """From two shops to a reconciled hub, over the SFTP server on `port`; how much is unexplained."""
+    from deployments.prefect_server import running_server
+    from deployments.sample_store.tickets import read_invoices
+
+    os.environ[CONFIG_VARIABLE] = str(OVER_SFTP)
     invoices = read_invoices()
     build_shops(settings, invoices)
     set_up_hub(settings, invoices)
@@ -145,14 +173,12 @@ def tell() -> int:
         say(f"Listening at {address} until the story ends.")
         click.echo()
         tally = Tally()
-        go_live(settings, tally)
+        go_live(settings, tally, port)
         trade(settings, tally)
         set_aside(settings, tally)
         unknown_sku(settings, tally)
         sweep(settings, tally)
-        unexplained = prove(settings, tally)
-    last_page(tally, time.monotonic() - began, unexplained)
-    return 0 if unexplained == 0 else 1
+        return prove(settings, tally), tally
 
 
 def start_fresh() -> None:
@@ -165,7 +191,8 @@ def start_fresh() -> None:
         shutil.rmtree(HOME)
     HOME.mkdir()
     MARK.touch()
-    (HOME / "tillbridge.toml").write_text(CONFIG, encoding="utf-8")
+    EXCHANGE.mkdir()
+    BY_HAND.write_text(CONFIG.format(exchange=FOLDER), encoding="utf-8")
 
 
 def heading(number: str, text: str) -> None:
@@ -227,11 +254,16 @@ def set_up_hub(settings: Settings, invoices: Sequence[Invoice]) -> None:
     click.echo()
 
 
-def go_live(settings: Settings, tally: Tally) -> None:
+def go_live(settings: Settings, tally: Tally, port: int) -> None:
     """Baseline both shops and take the opening stock in."""
     from tasks.use_cases.baselining import baseline_store
 
     heading("4", "Go-live: each shop is baselined; what it rings from here on travels")
+    say(
+        f"It travels over SFTP: a small server on port {port} of this machine shows the folder "
+        ".demo/exchange. Its host key is pinned in the settings, shops and hub log in with a key."
+    )
+    click.echo()
     rows = []
     for code in sorted(settings.stores):
         report = baseline_store(settings, code, stock_from_rms=True)

@@ -12,7 +12,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -30,6 +30,13 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ValueError(f"`{name}` is not a time zone; use a name such as Europe/London") from error
     return name
+
+
+def _host_key(text: str) -> str:
+    fingerprint, line = r"SHA256:[A-Za-z0-9+/]{43}=?", r"(ssh|ecdsa)-[a-z0-9-]+\s+AAAA[A-Za-z0-9+/]+=*"
+    if re.search(rf"(^|\s)({fingerprint}|{line})(\s|$)", text) is None:
+        raise ValueError(f"`{text}` is not a host key; use `SHA256:...` as `ssh-keygen -lf` prints it")
+    return text
 
 
 def _code(name: str) -> str:
@@ -79,7 +86,13 @@ class ExchangeSettings(Section):
     """[exchange]: the folder through which stores and hub talk."""
 
     url: SecretStr = SecretStr("exchange")
-    """A folder, or `sftp://user@host/folder` once the SFTP driver is there."""
+    """A folder, or `sftp://user@host/folder`; `sftp://user@host/~/folder` starts where the login lands."""
+    host_keys: tuple[Annotated[str, AfterValidator(_host_key)], ...] = ()
+    """Keys the SFTP server may show, as `ssh-keygen -lf` (`SHA256:...`) or `ssh-keyscan` print them."""
+    key_file: Path | None = None
+    """Private key to log in with over SFTP; none takes the password in `url`."""
+    key_passphrase: SecretStr | None = None
+    """Passphrase of `key_file`."""
     inbox: Path = Path("inbox")
     """Where the hub keeps fetched batches until they are imported; local, may be deleted at rest."""
 
@@ -205,7 +218,13 @@ class Settings(Section):
     def exchange_url(self) -> str:
         """The exchange: an absolute folder or a URL with a host."""
         url = self.exchange.url.get_secret_value()
-        return url if urlsplit(url).scheme in ("sftp", "ftps", "ftp") else str((self.folder / url).resolve())
+        return url if re.match(r"(?i)(sftp|ftps?)://", url) else str((self.folder / url).resolve())
+
+    @property
+    def key_file(self) -> Path | None:
+        """The private key for SFTP, as an absolute path."""
+        file = self.exchange.key_file
+        return (self.folder / file.expanduser()).resolve() if file is not None else None
 
     @property
     def inbox(self) -> Path:

@@ -10,27 +10,34 @@ import errno
 import hashlib
 import logging
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from data_contracts.errors import BatchAltered, ConfigurationError, TillbridgeError, TransferInterrupted
+from data_contracts.errors import TillbridgeError
 from tasks import faults
-from tasks.exchange.folder import MARKER_NAME, PART_SUFFIX
+from tasks.exchange.folder import (
+    LEFTOVER_SECONDS,
+    MARKER_NAME,
+    MARKER_TEXT,
+    PART_SUFFIX,
+    failed,
+    not_there,
+    part_name,
+    reads_back_otherwise,
+    refused,
+    steps_of,
+    taken,
+    unmounted,
+)
 
 logger = logging.getLogger(__name__)
-
-LEFTOVER_SECONDS = 3600
-"""A part file that much older than ours belongs to a run that was killed."""
 
 WINDOWS = os.name == "nt"
 
 PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Before each new try of a rename or deletion that Windows refuses."""
-
-MARKER_TEXT = b"An exchange folder of tillbridge. Without this file it would pass for an unmounted share.\n"
 
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 _CANNOT_HELP = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EISDIR}
@@ -89,7 +96,7 @@ class LocalFolder:
                 _rename_without_replacing(part, place)
             except FileExistsError as error:
                 if place.read_bytes() != data:
-                    raise _taken(path) from error
+                    raise taken(path) from error
                 _patiently(lambda: part.unlink(missing_ok=True))
             _flush_folder(place.parent)
             faults.point("exchange.published")
@@ -109,28 +116,23 @@ class LocalFolder:
         """Rename without replacing; done if it was done before."""
         source, target = self._place(path), self._place(to)
         with _explained("moving", path, self.root):
-            if not source.exists() and target.exists():
-                return
+            if not source.exists():
+                if target.exists():
+                    return
+                self._check_root()
             target.parent.mkdir(parents=True, exist_ok=True)
             faults.point("exchange.move")
             try:
                 _rename_without_replacing(source, target)
             except FileExistsError as error:
                 if target.read_bytes() != source.read_bytes():
-                    raise _taken(to) from error
+                    raise taken(to) from error
                 _patiently(source.unlink)
             _flush_folder(target.parent)
             faults.point("exchange.moved")
 
     def _place(self, path: str) -> Path:
-        parts = PurePosixPath(path).parts
-        if not parts or path.startswith("/") or any(p == ".." or "\\" in p or ":" in p for p in parts):
-            raise ConfigurationError(
-                f"`{path}` is not a path inside the exchange folder. Retrying cannot clear this.",
-                next_step="correct the name; names in the exchange come from manifests and settings",
-                path=path,
-            )
-        return self.root.joinpath(*parts)
+        return self.root.joinpath(*steps_of(path))
 
     def _check_root(self) -> None:
         """An unmounted share must not look like an empty one."""
@@ -138,21 +140,11 @@ class LocalFolder:
             return
         self._check_mounted()
         if self.root.is_dir() and next(self.root.iterdir(), None) is None:
-            raise TransferInterrupted(
-                f"The exchange folder {self.root} is empty and bears no mark: it looks like an unmounted "
-                "share. Nothing was read or written; retrying may help.",
-                next_step="mount the share; a folder that is really new is taken into use by "
-                "`tillbridge baseline`",
-                folder=str(self.root),
-            )
+            raise unmounted(str(self.root))
 
     def _check_mounted(self) -> None:
         if not self.root.exists() and not self.root.parent.exists():
-            raise TransferInterrupted(
-                f"The exchange folder {self.root} is not there, nor is the folder above it.",
-                next_step="mount the share, or correct [exchange] url in tillbridge.toml",
-                folder=str(self.root),
-            )
+            raise not_there(str(self.root))
 
     @property
     def _marker(self) -> Path:
@@ -169,7 +161,7 @@ class LocalFolder:
         self._check_root()
         self._mark()
         place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f".{place.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
+        part = place.with_name(part_name(place.name))
         faults.point("exchange.write")
         with part.open("xb") as file:
             file.write(data)
@@ -179,12 +171,7 @@ class LocalFolder:
         back = part.read_bytes()
         if len(back) != len(data) or hashlib.sha256(back).digest() != hashlib.sha256(data).digest():
             _patiently(lambda: part.unlink(missing_ok=True))
-            raise TransferInterrupted(
-                f"`{path}` reads back as {len(back):,} bytes that are not the {len(data):,} written. "
-                "Nothing was published; retrying may help.",
-                next_step="check the disk or share that holds the exchange folder",
-                path=path,
-            )
+            raise reads_back_otherwise(path, len(back), len(data))
         return part
 
 
@@ -272,24 +259,7 @@ def _translated(error: OSError, action: str, path: str, root: Path) -> Tillbridg
     reason = error.strerror or type(error).__name__
     passing = isinstance(error, _Held) or getattr(error, "winerror", None) in _WINDOWS_SHARING
     if error.errno in _CANNOT_HELP and not passing:
-        return ConfigurationError(
-            f"{action.capitalize()} `{path}` in the exchange folder {root} is refused: {reason}. "
-            "Retrying cannot clear this.",
-            next_step=f"give this account the right to read and write {root}",
-            path=path,
-        )
+        return refused(action, path, str(root), reason)
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return TransferInterrupted(
-        f"{action.capitalize()} `{path}` in the exchange folder {root} failed: {reason}. Retrying may help.",
-        next_step="make room on that disk" if full else "check the disk or share that holds it",
-        path=path,
-    )
-
-
-def _taken(path: str) -> BatchAltered:
-    return BatchAltered(
-        f"`{path}` already exists in the exchange folder with other content. Retrying cannot clear this; "
-        "nothing was overwritten.",
-        next_step="see who else writes into this stream, then export again: a new batch takes a new name",
-        path=path,
-    )
+    next_step = "make room on that disk" if full else "check the disk or share that holds it"
+    return failed(action, path, str(root), reason, next_step)

@@ -14,7 +14,7 @@ from data_contracts.errors import ConfigurationError, NotBaselined, StoreUnavail
 from data_contracts.manifest import Mark, Position, Waiting
 from tasks import faults
 from tasks.exchange import batches
-from tasks.exchange.folder import open_folder
+from tasks.exchange.folder import Folder, open_folder
 from tasks.rms import reader
 from tasks.rms.dialects import read_bound
 from tasks.settings import Settings
@@ -69,8 +69,14 @@ def baseline_store(
         )
     if again:
         return take_over(settings, store, now=now)
-    folder = open_folder(settings.exchange_url)
-    folder.take_into_use()
+    with open_folder(settings) as folder:
+        folder.take_into_use()
+        return _baseline(settings, folder, store, stock_from_rms, now)
+
+
+def _baseline(
+    settings: Settings, folder: Folder, store: str, stock_from_rms: bool, now: Callable[[], datetime]
+) -> BaselineReport:
     try:
         begun = batches.newest_position(folder, store, STREAM_ORDERS)
     except NotBaselined:

@@ -60,12 +60,15 @@ def _check_hub(settings: Settings) -> str:
 
 
 def _check_exchange(settings: Settings) -> str:
-    folder = open_folder(settings.exchange_url)
     content = f"written by tillbridge check at {datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}\n".encode()
-    folder.replace(PROBE, content)
-    if folder.read(PROBE) != content:
-        return "answers, but another process writes the same probe file at this moment"
-    return "can be written and read back"
+    reached = ""
+    if settings.exchange_url.lower().startswith("sftp://"):
+        reached = "the server answers, its host key is the one pinned, the login is accepted; "
+    with open_folder(settings) as folder:
+        folder.replace(PROBE, content)
+        if folder.read(PROBE) != content:
+            return f"{reached}another process writes the same probe file at this moment"
+    return f"{reached}can be written, read back and renamed"
 
 
 def _check_rms(settings: Settings, code: str) -> str:
@@ -79,7 +82,8 @@ def _check_rms(settings: Settings, code: str) -> str:
 
 
 def _check_position(settings: Settings, code: str) -> str:
-    head = batches.newest_position(open_folder(settings.exchange_url), code, STREAM_ORDERS)
+    with open_folder(settings) as folder:
+        head = batches.newest_position(folder, code, STREAM_ORDERS)
     if head is None:
         return f"not baselined yet: run `tillbridge baseline {code}` at the store when it shall go live"
     return f"exported up to batch {head.sequence}, last looked {head.checked_utc or 'never'}"

@@ -103,7 +103,18 @@ def export_orders(
     Raises `NotBaselined`, `CursorWentBack` (the database was restored), `StoreUnavailable`,
     `TransferInterrupted`, `SchemaMismatch` and `ConfigurationError`; batches published until then stay.
     """
-    folder = open_folder(settings.exchange_url)
+    with open_folder(settings) as folder:
+        return _export(settings, folder, store, sweep, dry_run, now)
+
+
+def _export(
+    settings: Settings,
+    folder: Folder,
+    store: str,
+    sweep: bool,
+    dry_run: bool,
+    now: Callable[[], datetime],
+) -> ExportReport:
     head = position_of(folder, store)
     position = head.position
     lookback = settings.store(store).number_lookback

@@ -89,15 +89,15 @@ def find_waiting(settings: Settings, stores: Sequence[str] = ()) -> dict[str, li
     """Batches in the exchange folder that are not archived yet, per store in the order of import."""
     codes = [code for code in (stores or sorted(settings.stores)) if settings.store(code)]
     waiting: dict[str, list[BatchRef]] = {}
-    folder = open_folder(settings.exchange_url)
-    for code in codes:
-        refs = [
-            BatchRef(code, stream, sequence, batch_id)
-            for stream in STREAMS
-            for sequence, batch_id in batches.waiting_batches(folder, code, stream)
-        ]
-        if refs:
-            waiting[code] = refs[:ROUND_BATCHES]
+    with open_folder(settings) as folder:
+        for code in codes:
+            refs = [
+                BatchRef(code, stream, sequence, batch_id)
+                for stream in STREAMS
+                for sequence, batch_id in batches.waiting_batches(folder, code, stream)
+            ]
+            if refs:
+                waiting[code] = refs[:ROUND_BATCHES]
     return waiting
 
 
@@ -109,8 +109,7 @@ def fetch_batches(settings: Settings, refs: Sequence[BatchRef]) -> tuple[list[Ba
     """
     ready: list[BatchRef] = []
     finished: list[ImportedBatch] = []
-    folder = open_folder(settings.exchange_url)
-    with open_hub(settings.hub_url) as hub:
+    with open_folder(settings) as folder, open_hub(settings.hub_url) as hub:
         # A store or mapping that is new in the settings counts from this import on.
         configure(hub, settings)
         for ref in refs:
@@ -198,8 +197,7 @@ def import_batches(settings: Settings, refs: Sequence[BatchRef]) -> list[Importe
     """
 
     done: list[ImportedBatch] = []
-    folder = open_folder(settings.exchange_url)
-    with open_hub(settings.hub_url) as hub:
+    with open_folder(settings) as folder, open_hub(settings.hub_url) as hub:
         for ref in refs:
             with about(**ref._asdict()):
                 done.append(_import(settings, folder, hub, ref))

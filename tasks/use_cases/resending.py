@@ -103,7 +103,21 @@ def resend(
     batch cannot be read), and whatever `exporting.export_orders` raises; batches published until then stay.
     """
     selecting.check_selection(store, batch, numbers, orders, dates)
-    folder = open_folder(settings.exchange_url)
+    with open_folder(settings) as folder:
+        return _resend(settings, folder, store, batch, numbers, orders, dates, dry_run, now)
+
+
+def _resend(
+    settings: Settings,
+    folder: Folder,
+    store: str,
+    batch: int | None,
+    numbers: tuple[int, int] | None,
+    orders: tuple[int, int] | None,
+    dates: tuple[date, date] | None,
+    dry_run: bool,
+    now: Callable[[], datetime],
+) -> ResendReport:
     position = position_of(folder, store).position
     replaced = selecting.find_manifests(folder, store, batch) if batch is not None else []
     home_types = settings.store(store).codes.home_order_types

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.exchange import batches
-from tasks.exchange.folder import open_folder
+from tasks.exchange.folder import Folder, open_folder
 from tasks.hub.database import open_hub
-from tasks.hub.status import StoreStatus, hub_status
+from tasks.hub.status import HubStatus, StoreStatus, hub_status
 from tasks.settings import Settings
 from tasks.use_cases.importing import find_waiting
 
@@ -61,7 +61,11 @@ def show_standing(settings: Settings) -> Standing:
     """Read the state of all stores; raises `HubUnavailable`, `SchemaMismatch`, `TransferInterrupted`."""
     with open_hub(settings.hub_url) as hub:
         found = hub_status(hub)
-    folder = open_folder(settings.exchange_url)
+    with open_folder(settings) as folder:
+        return _standing(settings, folder, found)
+
+
+def _standing(settings: Settings, folder: Folder, found: HubStatus) -> Standing:
     waiting = find_waiting(settings)
     stores = []
     for store in found.stores:

@@ -96,9 +96,14 @@ def publish_statement(
     was written since the bound, closed perhaps, or that is not published yet, stands among the numbers as
     waiting. Errors as in `exporting.export_orders`.
     """
-    folder = open_folder(settings.exchange_url)
+    with open_folder(settings) as folder:
+        return _state(settings, folder, store, days, dry_run, now())
+
+
+def _state(
+    settings: Settings, folder: Folder, store: str, days: int | None, dry_run: bool, moment: datetime
+) -> StatementReport:
     position = position_of(folder, store).position
-    moment = now()
     with open_store(settings, store) as session:
         given_out, bound = read_bounds(session)
         check_same_database(session, position)

@@ -64,7 +64,11 @@ def take_over(settings: Settings, store: str, *, now: Callable[[], datetime] = u
     Raises `ConfigurationError` if the store has no position, if no published ticket can be read any more, if
     the database is the one read before or if it is older than the baseline, and what `open_store` raises.
     """
-    folder = open_folder(settings.exchange_url)
+    with open_folder(settings) as folder:
+        return _take_over(settings, folder, store, now)
+
+
+def _take_over(settings: Settings, folder: Folder, store: str, now: Callable[[], datetime]) -> BaselineReport:
     before = _position(folder, store)
     published = newest_baseline(folder, store)
     if published is not None and published.position.epochs[-1].epoch > before.epochs[-1].epoch:

@@ -120,6 +120,30 @@ def test_an_exchange_with_a_host_stays_a_url(tmp_path: Path, url: str) -> None:
     assert load_settings(written(tmp_path, f'[exchange]\nurl = "{url}"')).exchange_url == url
 
 
+def test_a_host_key_that_is_none_is_named_with_its_line(tmp_path: Path) -> None:
+    error = refused(tmp_path, '[exchange]\nurl = "exchange"\nhost_keys = ["MD5:aa:bb"]')
+
+    assert "tillbridge.toml, line 3: `exchange.host_keys.0`" in error.message
+    assert "`MD5:aa:bb` is not a host key; use `SHA256:...` as `ssh-keygen -lf` prints it" in error.message
+
+
+def test_the_key_to_log_in_with_is_found_from_the_file_and_from_home_and_its_passphrase_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.setenv("TILL_KEY", "open sesame")
+    text = "[exchange]\nkey_file = '{}'\nkey_passphrase = '${{TILL_KEY}}'"
+
+    beside = load_settings(written(tmp_path, text.format("keys/till")))
+    at_home = load_settings(written(tmp_path, text.format("~/till")))
+
+    assert (beside.key_file, at_home.key_file) == (tmp_path / "keys/till", tmp_path / "home/till")
+    assert beside.exchange.key_passphrase is not None
+    assert beside.exchange.key_passphrase.get_secret_value() == "open sesame"
+    assert "sesame" not in repr(beside)
+
+
 @pytest.mark.parametrize("password", ["p@ss:w/0?r#d%", "größe", "plain"])
 def test_a_password_from_the_environment_may_hold_any_character(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str
