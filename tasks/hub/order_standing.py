@@ -165,7 +165,7 @@ def _load_pickups(desk: Desk, found: dict[str, Standing]) -> None:
         .join(staged, staged.c.key == d.order_id)
         .join(document_revisions, (r.document == d.document) & (r.revision == d.revision))
         .where(d.kind == "pickup", d.state == "accepted")
-        .order_by(r.occurred_at, d.number, d.document)
+        .order_by(r.occurred_at, d.epoch, d.number, d.document)
     )
     tickets = desk.connection.execute(query).all()
     voided = voids_of(desk, {row.document for row in tickets})

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from data_contracts.manifest import EpochStart
 from tests.documents import Ticket, make_order, make_ticket
 from tests.hub.world import World
 
@@ -509,4 +510,102 @@ def test_release_hits_the_warehouse_that_reserved(stocked: World) -> None:
     stocked.advance()
 
     assert stocked.levels() == ("7.00", "0.00")
+    assert stocked.prove() == []
+
+
+# -- a till whose database was restored from a backup ----------------------------------------------------
+RESTORED = (EpochStart(epoch=1), EpochStart(epoch=2, after_number=400, after_order=100))
+
+
+def restored(world: World) -> None:
+    """Layaway 77 is picked up by ticket 500; then the backup of before is put back, and has it open."""
+    picked_up(world)
+    world.baseline(sequence=2, epochs=RESTORED)
+    world.orders(make_order(77, [("SKU-1", 3, "10.00")], deposits=[("6.00", 0)]), sequence=4, epoch=2)
+
+
+def again(quantity: int = 3, number: int = 410) -> tuple[Ticket, Ticket]:
+    """The layaway after ticket `number` of the second epoch has picked it up once more, and that ticket."""
+    deposits = [("6.00", 0), ("-6.00", number)]
+    left = 3 - quantity
+    order = make_order(77, [("SKU-1", left, "10.00")], taken=[quantity], closed=not left, deposits=deposits)
+    return order, pick_up(number, [("SKU-1", quantity, "10.00")], epoch=2)
+
+
+def test_order_whose_pick_up_rms_lost_stays_picked_up_and_says_what_to_do(stocked: World) -> None:
+    restored(stocked)
+
+    assert stocked.advance().quarantined == 1
+
+    ((rule, message, fix),) = stocked.rows("SELECT rule, message, fix FROM quarantine WHERE state = 'open'")
+    assert rule == "illegal_move"
+    assert message == (
+        "Order 77 was `picked up` and shows as `open`: its taken quantity falls from 3 to 0. RMS lost its "
+        "pick-up by ticket 500 when its database was restored."
+    )
+    assert fix.startswith("if the goods have left the shop, pick the order up again in RMS: that clears this")
+    assert (state(stocked), status(stocked)[0], stocked.levels()) == ("picked up", "500", ("7.00", "0.00"))
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "ticket first"])
+def test_pick_up_that_is_rung_again_after_a_restore_waits_for_a_persons_word(
+    stocked: World, apart: bool
+) -> None:
+    """Six units of three left the hub, and 60.00 were paid for a layaway of 30.00."""
+    restored(stocked)
+    stocked.advance()
+    order, ticket = again()
+    if apart:
+        stocked.orders(ticket, sequence=5, epoch=2)
+        stocked.advance()
+        stocked.orders(order, sequence=6, epoch=2)
+    else:
+        stocked.orders(order, ticket, sequence=5, epoch=2)
+    stocked.advance()
+
+    assert pending(stocked) == [("S1/2/ticket/410", "picked_up_before")]
+    ((message,),) = stocked.rows("SELECT message FROM quarantine WHERE state = 'open'")
+    assert message == (
+        "Ticket 410 picks up what ticket 500 of epoch 1 has picked up; RMS lost ticket 500 when its database "
+        "was restored, and counts one of them only."
+    )
+    assert (state(stocked), stocked.levels()) == ("picked up", ("7.00", "0.00"))
+    assert status(stocked) == ("500", "Completed", "Charged", "FullyShipped", "30.00", "30.00", "0.00")
+    assert stocked.prove() == []
+    before = stocked.rows("SELECT COUNT(*) FROM events")
+    assert (stocked.advance().moves, stocked.rows("SELECT COUNT(*) FROM events")) == ((), before)
+
+
+def test_lost_pick_up_that_arrives_after_the_one_rung_again_waits_instead(stocked: World) -> None:
+    opened(stocked, deposits=[("6.00", 0)])
+    stocked.baseline(sequence=2, epochs=RESTORED)
+    stocked.orders(*again(), sequence=4, epoch=2)
+    stocked.advance()
+    closed = make_order(77, [("SKU-1", 0, "10.00")], taken=[3], closed=True, deposits=[("-6.00", 500)])
+    stocked.orders(closed, pick_up(500, [("SKU-1", 3, "10.00")]), sequence=3)
+    stocked.advance()
+
+    assert pending(stocked) == [("S1/1/ticket/500", "picked_up_before")]
+    assert (status(stocked)[0], stocked.levels()) == ("410", ("7.00", "0.00"))
+    assert stocked.prove() == []
+
+
+def test_what_is_left_of_a_layaway_is_picked_up_after_the_lost_part_was_rung_again(stocked: World) -> None:
+    opened(stocked)
+    part = make_order(77, [("SKU-1", 2, "10.00")], taken=[1])
+    stocked.orders(part, pick_up(500, [("SKU-1", 1, "10.00")]), sequence=3)
+    stocked.advance()
+    stocked.baseline(sequence=2, epochs=RESTORED)
+    stocked.orders(*again(1), sequence=4, epoch=2)
+    stocked.advance()
+    assert pending(stocked) == [("S1/2/ticket/410", "picked_up_before")]
+
+    rest = make_order(77, [("SKU-1", 0, "10.00")], taken=[3], closed=True, deposits=[("0.00", 411)])
+    stocked.orders(rest, pick_up(411, [("SKU-1", 2, "10.00")], epoch=2), sequence=5, epoch=2)
+    stocked.advance()
+
+    assert pending(stocked) == [("S1/2/ticket/410", "picked_up_before")]
+    assert (status(stocked)[:4], stocked.levels()) == (
+        ("411", "Completed", "Charged", "FullyShipped"), ("7.00", "0.00"),
+    )  # fmt: skip
     assert stocked.prove() == []
