@@ -51,21 +51,18 @@ class Snapshot:
     lines: tuple[SnapshotLine, ...]
     tickets: frozenset[int] = frozenset()
     """TransactionNumbers in its OrderHistory."""
+    left: bool = False
+    """Not closed in RMS, but gone from it or turned into a kind that stays in the store: it may come back."""
 
     @property
     def taken(self) -> int:
-        """Units handed over."""
-        return sum(line.taken for line in self.lines)
-
-    @property
-    def outstanding(self) -> int:
-        """Units still to be handed over."""
-        return sum(line.outstanding for line in self.lines)
+        """Units handed over. Lines below nothing (a coupon) hand over nothing."""
+        return sum(max(0, line.taken) for line in self.lines)
 
     @property
     def ordered(self) -> int:
-        """Units ordered."""
-        return sum(line.ordered for line in self.lines)
+        """Units ordered, likewise."""
+        return sum(max(0, line.ordered) for line in self.lines)
 
     def state(self, waiting: int = 0) -> State:
         """The state it shows; `waiting` are units of it that have no stock yet."""
@@ -73,7 +70,7 @@ class Snapshot:
 
     def taken_by_product(self) -> dict[str, int]:
         """Product -> units handed over."""
-        return _by_product((line.product, line.taken) for line in self.lines)
+        return _by_product((line.product, max(0, line.taken)) for line in self.lines)
 
 
 @dataclass(frozen=True)
@@ -194,6 +191,8 @@ def objection(
             f"its taken quantity falls from {show_units(before.taken)} to {show_units(now.taken)}",
             pickups,
         )
+    if before.left:
+        state_before = State.PARTLY_PICKED_UP if before.taken else State.OPEN
     if not may_follow(state_before, after, undone=any(undone.values())):
         return _illegal(number, state_before, after, "it moves back", pickups)
     return None
@@ -295,13 +294,12 @@ def hold(line: SnapshotLine, kind: str, before: Held, taken_before: int, *, rele
     A layaway reserves all that is outstanding. A backorder keeps what it was allocated, less what was taken
     since; the rest waits. Nothing is held for an expired order whose stock was given back.
     """
-    if not line.holds_stock:
-        return Held(0, 0)
+    outstanding = max(0, line.outstanding) if line.holds_stock else 0
     if kind == "layaway":
-        return Held(0 if released else line.outstanding, 0)
+        return Held(0 if released else outstanding, 0)
     left = max(0, before.reserved - max(0, line.taken - taken_before))
-    reserved = 0 if released else min(line.outstanding, left)
-    return Held(reserved, line.outstanding - reserved)
+    reserved = 0 if released else min(outstanding, left)
+    return Held(reserved, outstanding - reserved)
 
 
 def _with_ordered(snapshot: Snapshot) -> Snapshot:

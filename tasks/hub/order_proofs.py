@@ -173,7 +173,7 @@ def _outstanding(exported: str, codes: RmsCodes) -> dict[int, int]:
         on_order, taken = parse_amount(row["on_order"]), parse_amount(row["taken"])
         outstanding = on_order if codes.on_order_is_outstanding else on_order - taken
         needs_stock = int(row["item_type"]) not in codes.without_stock_item_types
-        wanted[int(row["entry_id"])] = outstanding if needs_stock else 0
+        wanted[int(row["entry_id"])] = max(0, outstanding) if needs_stock else 0
     return wanted
 
 

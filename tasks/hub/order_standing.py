@@ -34,7 +34,7 @@ TRANSACTION = "transaction"
 """Kind of a number that a pick-up gave the order."""
 
 KEPT = 0
-"""Entry of a deposit that was kept when the order was closed."""
+"""Entry of what a deposit did not come to nothing by when the order was closed."""
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,10 @@ def _waiting(desk: Desk, found: Collection[str]) -> dict[str, int]:
 
 
 def _settle_deposits(desk: Desk, found: Mapping[str, Standing]) -> dict[str, int]:
-    """Order id -> deposit held; what is left when an order closes was kept, and says so."""
+    """Order id -> deposit held; what is left when an order closes was kept, and says so.
+
+    So does what was given back beyond all that was taken.
+    """
     entries: dict[str, list[dict[str, Any]]] = {}
     for row in fetch_for(desk.connection, deposits, "order_id", found):
         entries.setdefault(row["order_id"], []).append(row)
@@ -284,9 +287,10 @@ def _settle_deposits(desk: Desk, found: Mapping[str, Standing]) -> dict[str, int
     for name, standing in sorted(found.items()):
         written = sorted((e for e in entries.get(name, ()) if e["entry"] != KEPT), key=lambda e: e["entry"])
         held[name] = sum(entry["amount"] for entry in written)
-        if standing.snapshot.closed and held[name] > 0:
+        if standing.snapshot.closed and held[name]:
             last = written[-1]
-            cells = {**last, "entry": KEPT, "kind": "kept", "amount": -held[name]}
+            kind = "kept" if held[name] > 0 else "overdrawn"
+            cells = {**last, "entry": KEPT, "kind": kind, "amount": -held[name]}
             cells |= {"transaction_number": 0, "raw": 0, "tendered": 0}
             kept.append(tuple(cells[column.name] for column in deposits.columns))
             held[name] = 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from data_contracts.manifest import EpochStart
-from tests.documents import Ticket, make_order, make_ticket
+from tests.documents import Line, Ticket, make_order, make_ticket
 from tests.hub.world import World
 
 LAYAWAY = "S1/1/order/77"
@@ -175,6 +175,7 @@ def test_rest_cancelled_is_completed_with_less_than_was_ordered(stocked: World) 
         ([("6.00", 0), ("-6.00", 0)], [("refunded", "-6.00"), ("taken", "6.00")]),
         ([("6.00", 0), ("-4.00", 0)], [("kept", "-2.00"), ("refunded", "-4.00"), ("taken", "6.00")]),
         ([("6.00", 0)], [("kept", "-6.00"), ("taken", "6.00")]),
+        ([("6.00", 0), ("-8.00", 0)], [("overdrawn", "2.00"), ("refunded", "-8.00"), ("taken", "6.00")]),
     ],
 )
 def test_cancelled_frees_the_stock_and_its_deposit_comes_to_nothing(
@@ -452,6 +453,57 @@ def test_layaway_turned_into_a_work_order_leaves_the_hub(stocked: World) -> None
     stocked.advance()
 
     assert (status(stocked)[1], stocked.levels()) == ("Canceled", ("10.00", "0.00"))
+
+
+def test_layaway_that_was_a_quote_for_a_while_or_gone_is_one_again(stocked: World) -> None:
+    """It was closed for the hub alone: nothing had been picked up, and no void could have cleared it."""
+    opened(stocked)
+    away = make_order(77, [("SKU-1", 3, "10.00")], order_type=3)
+    gone = make_order(77, [], closed=True, flags="deleted", order_type=0, expires_on="2026-11-23")
+    for sequence, left in ((3, away), (5, gone)):
+        stocked.orders(left, sequence=sequence)
+        stocked.advance()
+        assert (state(stocked), stocked.levels()) == ("cancelled", ("10.00", "0.00"))
+
+        stocked.orders(make_order(77, [("SKU-1", sequence - 1, "10.00")]), sequence=sequence + 1)
+        advanced = stocked.advance()
+
+        assert [move.event for move in advanced.moves] == ["order_reopened"]
+        assert (state(stocked), pending(stocked)) == ("open", [])
+        assert stocked.levels() == ("10.00", f"{sequence - 1}.00")
+        assert stocked.prove() == []
+
+
+def test_line_below_nothing_reserves_nothing_and_is_no_part_of_what_was_taken(stocked: World) -> None:
+    """Its contract refuses it; whoever lets it pass makes no stock of other orders free by it."""
+    coupon = {"item_type": 7}
+    opened(stocked, [("SKU-1", 1, "10.00"), ("COUPON", -1, "2.00", coupon), ("SKU-2", -2, "1.00")])
+    assert (stocked.levels(), stocked.levels("SKU-2")) == (("10.00", "1.00"), ("10.00", "0.00"))
+    assert stocked.prove() == []
+
+    lines: list[Line] = [("SKU-1", 0, "10.00"), ("COUPON", 0, "2.00", coupon), ("SKU-2", 0, "1.00")]
+    ticket = [("SKU-1", 1, "10.00"), ("COUPON", -1, "2.00", coupon), ("SKU-2", -2, "1.00")]
+    stocked.orders(make_order(77, lines, taken=[1, -1, -2], closed=True), pick_up(500, ticket), sequence=3)
+    stocked.advance()
+
+    assert (state(stocked), pending(stocked)) == ("picked up", [])
+    assert status(stocked) == ("500", "Completed", "Charged", "FullyShipped", "6.00", "6.00", "0.00")
+    assert (stocked.levels(), stocked.levels("SKU-2")) == (("9.00", "0.00"), ("12.00", "0.00"))
+    assert stocked.prove() == []
+
+
+def test_more_taken_than_was_ordered_reserves_nothing(stocked: World) -> None:
+    """A shop whose RMS counts what was taken into what is on order: one unit was reserved less than none."""
+    store = stocked.settings.stores["S1"]
+    codes = store.codes.model_copy(update={"on_order_is_outstanding": False})
+    stores = {**stocked.settings.stores, "S1": store.model_copy(update={"codes": codes})}
+    stocked.settings = stocked.settings.model_copy(update={"stores": stores})
+    opened(stocked)
+    more = make_order(77, [("SKU-1", 3, "10.00")], taken=[4])
+    stocked.orders(more, pick_up(500, [("SKU-1", 4, "10.00")]), sequence=3)
+    stocked.advance()
+
+    assert (state(stocked), stocked.levels()) == ("partly picked up", ("6.00", "0.00"))
 
 
 def test_running_it_again_changes_nothing(stocked: World) -> None:
