@@ -281,7 +281,7 @@ def _items(pickup: PickedUp) -> dict[str, int]:
     items: dict[str, int] = {}
     for row in pickup.lines:
         if row["quantity"] > 0:
-            items[row["sku"]] = items.get(row["sku"], 0) + row["quantity"]
+            items[row["product"]] = items.get(row["product"], 0) + row["quantity"]
     return items
 
 

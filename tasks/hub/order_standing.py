@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
+from data_contracts.documents import sku_key
 from data_contracts.life_cycle import State, statuses
 from data_contracts.order_progress import Filled, Snapshot, TicketLine, fill_lines, present
 from tasks.hub.bulk import delete_for, fetch_for, load, stage_keys
@@ -49,7 +50,7 @@ class PickedUp:
     total: int
     voided: bool
     lines: tuple[dict[str, Any], ...]
-    """Its rows of `pickup_lines`, parts joined."""
+    """Its rows of `pickup_lines`, parts joined, with `product`: what its SKU is by today's catalogue."""
 
 
 @dataclass
@@ -171,12 +172,13 @@ def _load_pickups(desk: Desk, found: dict[str, Standing]) -> None:
     voided = voids_of(desk, {row.document for row in tickets})
     lines: dict[str, dict[int, dict[str, Any]]] = {}
     rows = fetch_for(desk.connection, pickup_lines, "order_id", found)
+    products = desk.products(row["source_sku"] for row in rows)
     for row in sorted(rows, key=lambda row: (row["document"], row["line"], row["part"])):
         of = lines.setdefault(row["document"], {})
         if row["line"] in of:
             of[row["line"]]["quantity"] += row["quantity"]
         else:
-            of[row["line"]] = row
+            of[row["line"]] = row | {"product": _product(desk, products, row["source_sku"], row["sku"])}
     for ticket in tickets:
         found[ticket.order_id].pickups.append(
             PickedUp(
@@ -205,14 +207,23 @@ def _load_returns(desk: Desk, found: dict[str, Standing]) -> None:
     for name, money in desk.connection.execute(given_back):
         found[name].refunds = money
     came_back = (
-        select(o.linked_order, o.linked_document, lines.sku, func.sum(lines.quantity))
+        select(o.linked_order, o.linked_document, lines.sku, lines.source_sku, func.sum(lines.quantity))
         .join(staged, staged.c.key == o.linked_order)
         .join(order_lines, lines.order_id == o.order_id)
         .where(counts, lines.quantity < 0)
-        .group_by(o.linked_order, o.linked_document, lines.sku)
+        .group_by(o.linked_order, o.linked_document, lines.sku, lines.source_sku)
     )
-    for name, ticket, sku, units in desk.connection.execute(came_back):
-        found[name].returned.setdefault(ticket, {})[sku] = -units
+    rows = desk.connection.execute(came_back).all()
+    products = desk.products(row.source_sku for row in rows)
+    for name, ticket, sku, source_sku, units in rows:
+        of = found[name].returned.setdefault(ticket, {})
+        product = _product(desk, products, source_sku, sku)
+        of[product] = of.get(product, 0) - units
+
+
+def _product(desk: Desk, products: Mapping[str, str], source_sku: str, booked: str) -> str:
+    """The hub's SKU by today's catalogue, as snapshots are read by it; else the one it was booked with."""
+    return products.get(sku_key(source_sku, ignore_case=desk.rules.ignore_case), booked)
 
 
 def _fill(desk: Desk, found: Mapping[str, Standing]) -> None:
@@ -221,7 +232,7 @@ def _fill(desk: Desk, found: Mapping[str, Standing]) -> None:
     shipped: list[dict[str, Any]] = []
     for name, standing in sorted(found.items()):
         counting = [
-            TicketLine(pickup.document, row["line"], row["sku"], row["unit_price"], row["quantity"])
+            TicketLine(pickup.document, row["line"], row["product"], row["unit_price"], row["quantity"])
             for pickup in standing.good
             for row in pickup.lines
             if row["quantity"] > 0

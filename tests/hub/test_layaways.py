@@ -506,6 +506,23 @@ def test_more_taken_than_was_ordered_reserves_nothing(stocked: World) -> None:
     assert (state(stocked), stocked.levels()) == ("partly picked up", ("6.00", "0.00"))
 
 
+def test_line_stays_shipped_when_the_catalogue_names_its_product_otherwise(stocked: World) -> None:
+    """A fee that the catalogue came to know as FEE was shipped no more after the next return."""
+    fee = {"item_type": 7}
+    opened(stocked, [("SKU-1", 3, "10.00"), ("fee", 1, "1.00", fee)])
+    lines: list[Line] = [("SKU-1", 0, "10.00"), ("fee", 0, "1.00", fee)]
+    ticket = pick_up(500, [("SKU-1", 3, "10.00"), ("fee", 1, "1.00", fee)])
+    stocked.orders(make_order(77, lines, taken=[3, 1], closed=True), ticket, sequence=3)
+    stocked.advance()
+
+    stocked.catalog(["SKU-1", "SKU-2", "SKU-3", "FEE"])
+    back = make_ticket(600, [("SKU-1", -1, "10.00")], recall_type=1, recall_id=500)
+    stocked.orders(back, sequence=4)
+
+    assert quantities(stocked) == [("3.00", "0.00", "3.00", "1.00"), ("1.00", "0.00", "1.00", "0.00")]
+    assert stocked.prove() == []
+
+
 def test_running_it_again_changes_nothing(stocked: World) -> None:
     picked_up(stocked)
     before = [stocked.rows(f"SELECT * FROM {table}") for table in ("events", "stock_movements", "payments")]
