@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 
 from data_contracts.documents import sku_key
-from data_contracts.life_cycle import State, statuses
+from data_contracts.life_cycle import State, state_of, statuses
 from data_contracts.order_progress import Filled, Snapshot, TicketLine, fill_lines, present
 from tasks.hub.bulk import delete_for, fetch_for, load, stage_keys
 from tasks.hub.desk import Desk
@@ -110,12 +110,15 @@ def restate(desk: Desk, names: Collection[str]) -> None:
     aliases: list[tuple[Any, ...]] = []
     for name, standing in sorted(found.items()):
         now, header, good = standing.snapshot, standing.header, standing.good
+        shipped = sum(row["quantity"] for pickup in good for row in pickup.lines if row["quantity"] > 0)
         state = now.state(waiting.get(name, 0))
+        if now.deleted:  # what was taken since the last look at it, its tickets alone can tell
+            state = state_of(closed=True, ordered=now.ordered, taken=max(now.taken, shipped), waiting=0)
         charged = sum(pickup.total for pickup in good)
         shown = statuses(
             closed=now.closed,
             ordered=now.ordered,
-            shipped=sum(row["quantity"] for pickup in good for row in pickup.lines if row["quantity"] > 0),
+            shipped=shipped,
             charged=charged,
             refunded=standing.refunds,
         )

@@ -447,6 +447,26 @@ def test_order_that_rms_no_longer_has_is_closed(stocked: World) -> None:
     assert stocked.prove() == []
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["with its ticket", "ticket later"])
+def test_order_that_was_picked_up_and_deleted_at_once_is_picked_up(stocked: World, late: bool) -> None:
+    """It was Completed, Charged, FullyShipped, and cancelled."""
+    opened(stocked)
+    gone = make_order(77, [], closed=True, flags="deleted", order_type=0, expires_on="2026-11-23")
+    ticket = pick_up(500, [("SKU-1", 3, "10.00")])
+    if late:
+        stocked.orders(gone, sequence=4)
+        stocked.advance()
+        assert state(stocked) == "cancelled"
+        stocked.orders(ticket, sequence=3)
+    else:
+        stocked.orders(gone, ticket, sequence=3)
+    stocked.advance()
+
+    assert (state(stocked), pending(stocked), stocked.levels()) == ("picked up", [], ("7.00", "0.00"))
+    assert status(stocked)[:4] == ("500", "Completed", "Charged", "FullyShipped")
+    assert stocked.prove() == []
+
+
 def test_layaway_turned_into_a_work_order_leaves_the_hub(stocked: World) -> None:
     opened(stocked)
     stocked.orders(make_order(77, [("SKU-1", 3, "10.00")], order_type=2), sequence=3)
