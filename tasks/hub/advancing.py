@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from sqlalchemy import select
 from data_contracts.documents import STREAM_ORDERS
 from data_contracts.life_cycle import State
 from data_contracts.order_progress import PickUp, Snapshot, objection, rung_again
-from data_contracts.posting import Objection, pickup_waits
+from data_contracts.posting import UNKNOWN_KIND, Objection, pickup_waits
 from data_contracts.waiting import WAITING_FOR_ORDER, WAITING_RULES
 from tasks import faults
 from tasks.hub.booking import book
@@ -166,26 +167,45 @@ def _groups(desk: Desk, names: Collection[str], orders: Gathered, tickets: Gathe
 
 
 def _held_pickups(desk: Desk) -> list[tuple[str, int]]:
-    """(order, number) of pick-ups that stand in quarantine for a reason of their own."""
+    """(order, number) of pick-ups that stand in quarantine for a reason of their own.
+
+    What its contract refused has no kind yet; as far as it can be read, its codes say what it is.
+    """
     q = quarantine.c
     query = select(q.epoch, q.rows).where(
         q.store == desk.store,
         q.stream == STREAM_ORDERS,
         q.state == "open",
-        q.kind == "pickup",
+        q.kind.in_(("pickup", UNKNOWN_KIND)),
         q.rule.not_in(WAITING_RULES),
     )
     found = []
     for epoch, rows in desk.connection.execute(query):
-        header = json.loads(rows)["tickets"][0]
-        found.append((desk.recalled_order(epoch, int(header["recall_id"])), int(header["number"])))
+        for header in json.loads(rows).get("tickets", ()):
+            with suppress(ValueError):
+                recall_type, order, number = (int(header[name]) for name in RECALL)
+                if recall_type == desk.rules.codes.recall_order:
+                    found.append((desk.recalled_order(epoch, order), number))
     return found
+
+
+RECALL = ("recall_type", "recall_id", "number")
+
+
+def _refused(desk: Desk) -> set[str]:
+    """Documents in quarantine with which something is wrong, besides what waits."""
+    q = quarantine.c
+    here = (q.store == desk.store, q.stream == STREAM_ORDERS, q.state == "open")
+    return set(
+        desk.connection.execute(select(q.document).where(*here, q.rule.not_in(WAITING_RULES))).scalars()
+    )
 
 
 def _decide(desk: Desk, groups: Mapping[str, _Group]) -> dict[str, Objection]:
     """Clear the objections of what may be applied; order -> reason, of the orders that may not."""
     snapshots = load_snapshots(desk, groups)
     standing = load_standing(desk, groups)
+    refused = _refused(desk)
     reasons: dict[str, Objection] = {}
     for name, group in sorted(groups.items()):
         newest = max(group.snapshots, key=lambda c: _newness(snapshots[name], c), default=None)
@@ -194,6 +214,8 @@ def _decide(desk: Desk, groups: Mapping[str, _Group]) -> dict[str, Objection]:
             if newest is not None:
                 newest.objection = None
             continue  # its pick-ups have none
+        if why.rule == WAITING_FOR_ORDER and name in refused:
+            why = why._replace(fix="see to the order: `tillbridge quarantine` says what is wrong with it")
         reasons[name] = why = why._replace(waits_for=name)
         if newest is not None:
             newest.objection = why

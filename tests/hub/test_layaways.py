@@ -240,6 +240,32 @@ def test_snapshot_that_shows_a_pick_up_waits_for_its_ticket(stocked: World) -> N
     assert (status(stocked)[0], stocked.levels(), pending(stocked)) == ("500", ("7.00", "0.00"), [])
 
 
+def test_snapshot_waits_for_a_pick_up_that_its_contract_refused(stocked: World) -> None:
+    """No deposit was used, so no history of the order names the ticket: its goods were free for others."""
+    opened(stocked)
+    closed = make_order(77, [("SKU-1", 0, "10.00")], taken=[3], closed=True)
+    ticket = pick_up(500, [("SKU-1", 3, "10.00")])
+    stocked.orders(closed, ticket, sequence=3, refused={"S1/1/ticket/500": "some_rule"})
+
+    (waiting,) = stocked.advance().waiting
+
+    assert "ticket 500 is not booked" in waiting
+    assert pending(stocked) == [(LAYAWAY, "waiting_for_ticket"), ("S1/1/ticket/500", "some_rule")]
+    assert (state(stocked), stocked.levels()) == ("open", ("10.00", "3.00"))
+
+
+def test_pick_up_whose_order_was_refused_sends_to_the_order(stocked: World) -> None:
+    opened(stocked)
+    closed = make_order(77, [("SKU-1", 0, "10.00")], taken=[3], closed=True)
+    ticket = pick_up(500, [("SKU-1", 3, "10.00")])
+    stocked.orders(closed, ticket, sequence=3, refused={LAYAWAY: "some_rule"})
+    stocked.advance()
+
+    assert pending(stocked) == [(LAYAWAY, "some_rule"), ("S1/1/ticket/500", "waiting_for_order")]
+    ((fix,),) = stocked.rows("SELECT fix FROM quarantine WHERE rule = 'waiting_for_order'")
+    assert fix == "see to the order: `tillbridge quarantine` says what is wrong with it"
+
+
 def test_ticket_newer_than_the_snapshot_waits_for_the_next_one(stocked: World) -> None:
     opened(stocked)
     stocked.orders(make_order(77, [("SKU-1", 3, "9.00")]), sequence=3)
