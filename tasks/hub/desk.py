@@ -69,8 +69,6 @@ def find_products(connection: Connection, skus: Iterable[str], *, ignore_case: b
     A UPC that two products carry names neither of them.
     """
     keys = {sku_key(sku, ignore_case=ignore_case) for sku in skus} - {""}
-    if not keys:
-        return {}
     staged = stage_keys(connection, "staged_skus", keys)
     by_upc = (
         select(staged.c.key, func.min(products.c.sku))

@@ -175,7 +175,7 @@ def _load_pickups(desk: Desk, found: dict[str, Standing]) -> None:
     voided = voids_of(desk, {row.document for row in tickets})
     lines: dict[str, dict[int, dict[str, Any]]] = {}
     rows = fetch_for(desk.connection, pickup_lines, "order_id", found)
-    products = desk.products(row["source_sku"] for row in rows)
+    products = desk.products(row["source_sku"] for row in rows) if rows else {}
     for row in sorted(rows, key=lambda row: (row["document"], row["line"], row["part"])):
         of = lines.setdefault(row["document"], {})
         if row["line"] in of:
@@ -217,7 +217,7 @@ def _load_returns(desk: Desk, found: dict[str, Standing]) -> None:
         .group_by(o.linked_order, o.linked_document, lines.sku, lines.source_sku)
     )
     rows = desk.connection.execute(came_back).all()
-    products = desk.products(row.source_sku for row in rows)
+    products = desk.products(row.source_sku for row in rows) if rows else {}
     for name, ticket, sku, source_sku, units in rows:
         of = found[name].returned.setdefault(ticket, {})
         product = _product(desk, products, source_sku, sku)
