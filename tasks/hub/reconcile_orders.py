@@ -93,7 +93,7 @@ def _not_in_hub(connection: Connection, statement: RowMapping) -> Iterator[Order
     rows = connection.execute(
         select(
             *(said.epoch, said.number, newest.document, newest.batch_epoch, newest.manifest),
-            (said.deposit - func.coalesce(held, 0)).label("deposit"),
+            *(said.deposit, func.coalesce(held, 0).label("held")),
         )
         .outerjoin(
             latest,
@@ -109,7 +109,7 @@ def _not_in_hub(connection: Connection, statement: RowMapping) -> Iterator[Order
     for row in rows:
         if row.document is None or not _read_later(statement, row.batch_epoch, row.manifest):
             what: Literal["missing", "changed"] = "missing" if row.document is None else "changed"
-            yield OrderDifference(row.epoch, row.number, what, row.deposit)
+            yield OrderDifference(row.epoch, row.number, what, row.deposit - row.held)
 
 
 def _not_at_store(
