@@ -63,3 +63,8 @@ def show_units(amount: int) -> str:
     """For people: `3` or `0.2500` units."""
     value = to_decimal(amount)
     return f"{value:,.0f}" if amount % SCALE == 0 else f"{value:,.4f}"
+
+
+def counted(number: int, word: str) -> str:
+    """For people: `1 ticket`, `1,234 tickets`."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

@@ -144,7 +144,7 @@ class Position(BaseModel):
     history: tuple[tuple[int, int], ...] = ()
     """Ticket numbers that RMS held at the start mark, as ranges with both ends: never exported."""
     closed_orders: tuple[tuple[int, int], ...] = ()
-    """Numbers of orders that were closed at the start mark, likewise: never exported."""
+    """Numbers of orders that were closed at the start mark, likewise: not exported unless opened again."""
     open_orders: tuple[int, ...] = ()
     """Orders published as open and not yet as closed, ascending; by them a deleted order is noticed."""
 

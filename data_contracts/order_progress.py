@@ -51,21 +51,18 @@ class Snapshot:
     lines: tuple[SnapshotLine, ...]
     tickets: frozenset[int] = frozenset()
     """TransactionNumbers in its OrderHistory."""
+    left: bool = False
+    """Not closed in RMS, but gone from it or turned into a kind that stays in the store: it may come back."""
 
     @property
     def taken(self) -> int:
-        """Units handed over."""
-        return sum(line.taken for line in self.lines)
-
-    @property
-    def outstanding(self) -> int:
-        """Units still to be handed over."""
-        return sum(line.outstanding for line in self.lines)
+        """Units handed over. Lines below nothing (a coupon) hand over nothing."""
+        return sum(max(0, line.taken) for line in self.lines)
 
     @property
     def ordered(self) -> int:
-        """Units ordered."""
-        return sum(line.ordered for line in self.lines)
+        """Units ordered, likewise."""
+        return sum(max(0, line.ordered) for line in self.lines)
 
     def state(self, waiting: int = 0) -> State:
         """The state it shows; `waiting` are units of it that have no stock yet."""
@@ -73,7 +70,7 @@ class Snapshot:
 
     def taken_by_product(self) -> dict[str, int]:
         """Product -> units handed over."""
-        return _by_product((line.product, line.taken) for line in self.lines)
+        return _by_product((line.product, max(0, line.taken)) for line in self.lines)
 
 
 @dataclass(frozen=True)
@@ -87,6 +84,14 @@ class PickUp:
     """Product -> units taken."""
     undone: Mapping[str, int]
     """Product -> units of it that were voided or came back."""
+    epoch: int = 1
+    lost: bool = False
+    """Whether RMS lost the ticket when its database was restored."""
+    booked: bool = False
+
+    def stands(self, product: str) -> bool:
+        """Whether units of the product are still with the customer."""
+        return self.items.get(product, 0) > self.undone.get(product, 0)
 
 
 class TicketLine(NamedTuple):
@@ -184,9 +189,12 @@ def objection(
             state_before,
             after,
             f"its taken quantity falls from {show_units(before.taken)} to {show_units(now.taken)}",
+            pickups,
         )
+    if before.left:
+        state_before = State.PARTLY_PICKED_UP if before.taken else State.OPEN
     if not may_follow(state_before, after, undone=any(undone.values())):
-        return _illegal(number, state_before, after, "it moves back")
+        return _illegal(number, state_before, after, "it moves back", pickups)
     return None
 
 
@@ -195,7 +203,49 @@ def _fell(was: int, now: int, gross: Mapping[str, int], undone: Mapping[str, int
     return now < was and (now < gross.get(product, 0) - back or now < was - back)
 
 
-def _illegal(number: int, before: State, after: State, what: str) -> Objection:
+def rung_again(pickup: PickUp, pickups: Sequence[PickUp], now: Snapshot) -> Objection | None:
+    """Why a person has to look at a pick-up that waits, if `pickups` (all of its order, it too) ask for it.
+
+    A till whose database was restored knows nothing of what was picked up after the backup, and the shop
+    rings that again so that RMS has it too: the goods have left once. Whether they have shows in what RMS
+    counts as taken, which is less than all tickets come to; which of them it is, only the shop knows.
+    """
+    gross, undone, taken = _summed(p.items for p in pickups), _undone(pickups), now.taken_by_product()
+    beyond = [
+        product
+        for product, units in gross.items()
+        if pickup.stands(product) and units - undone.get(product, 0) > taken.get(product, 0)
+    ]
+    for other in pickups:
+        earlier, later = sorted((other, pickup), key=lambda p: p.epoch)
+        comes_first = other.booked or other is earlier
+        repeats = later.epoch > earlier.epoch and earlier.lost and comes_first
+        if repeats and any(other.stands(product) for product in beyond):
+            return _picked_up_before(pickup, other, lost=earlier)
+    return None
+
+
+def _picked_up_before(pickup: PickUp, other: PickUp, *, lost: PickUp) -> Objection:
+    return Objection(
+        "picked_up_before",
+        f"Ticket {pickup.number} picks up what ticket {other.number} of epoch {other.epoch} has picked up; "
+        f"RMS lost ticket {lost.number} when its database was restored, and counts one of them only.",
+        "if both are the same goods, rung again, discard this one with a reason; if goods left the shop "
+        "twice, release it",
+    )
+
+
+def _illegal(number: int, before: State, after: State, what: str, pickups: Iterable[PickUp]) -> Objection:
+    lost = sorted(p.number for p in pickups if p.lost and any(p.stands(product) for product in p.items))
+    if lost:
+        named = ", ".join(map(str, lost))
+        return Objection(
+            "illegal_move",
+            f"Order {number} was `{before}` and shows as `{after}`: {what}. RMS lost its pick-up by "
+            f"ticket {named} when its database was restored.",
+            "if the goods have left the shop, pick the order up again in RMS: that clears this, and you are "
+            "asked about the new ticket; else discard this snapshot with a reason",
+        )
     return Objection(
         "illegal_move",
         f"Order {number} was `{before}` and shows as `{after}`: {what}, with no void or return of a pick-up.",
@@ -244,13 +294,12 @@ def hold(line: SnapshotLine, kind: str, before: Held, taken_before: int, *, rele
     A layaway reserves all that is outstanding. A backorder keeps what it was allocated, less what was taken
     since; the rest waits. Nothing is held for an expired order whose stock was given back.
     """
-    if not line.holds_stock:
-        return Held(0, 0)
+    outstanding = max(0, line.outstanding) if line.holds_stock else 0
     if kind == "layaway":
-        return Held(0 if released else line.outstanding, 0)
+        return Held(0 if released else outstanding, 0)
     left = max(0, before.reserved - max(0, line.taken - taken_before))
-    reserved = 0 if released else min(line.outstanding, left)
-    return Held(reserved, line.outstanding - reserved)
+    reserved = 0 if released else min(outstanding, left)
+    return Held(reserved, outstanding - reserved)
 
 
 def _with_ordered(snapshot: Snapshot) -> Snapshot:

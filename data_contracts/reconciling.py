@@ -120,8 +120,10 @@ class OrderDifference:
     epoch: int
     number: int
     what: Literal["missing", "changed", "extra"]
-    """missing: the hub does not have it. changed: it has, but never saw it as the store states it.
+    """missing: the hub does not have it. changed: it has, but not as the store states it.
     extra: it is open in the hub, and the store does not state it."""
+    deposit: int = 0
+    """What the store holds of its deposits beyond what the hub has of them."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ class ReconcileReport:
 
     @property
     def unexplained(self) -> int:
-        """Missing and extra tickets, days that differ for another reason, orders, and broken proofs."""
+        """Missing and extra tickets, orders that differ, days that do for another reason, broken proofs."""
         numbers = sum(numbers.count for numbers in (*self.missing, *self.extra))
         days = len(self.unexplained_days) + len(self.unexplained_deposits)
         return numbers + days + len(self.orders) + len(self.broken_proofs)
@@ -213,8 +215,16 @@ class ReconcileReport:
 
     @property
     def unexplained_deposits(self) -> tuple[DepositDay, ...]:
-        """Days on which the deposits differ."""
-        return tuple(day for day in self.deposit_days if day.difference)
+        """Days on which deposits differ beyond what orders that are missing or differ explain.
+
+        As with days and missing tickets: those days on which the store has more, unless they lack more
+        money than these orders do.
+        """
+        apart = tuple(day for day in self.deposit_days if day.difference)
+        lacking = sum(day.difference.amount for day in apart if day.difference.entries > 0)
+        if not self.orders or abs(lacking) > sum(max(order.deposit, 0) for order in self.orders):
+            return apart
+        return tuple(day for day in apart if day.difference.entries <= 0)
 
     @property
     def unexplained_money(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +17,8 @@ from sqlalchemy import select
 
 from data_contracts.documents import STREAM_ORDERS
 from data_contracts.life_cycle import State
-from data_contracts.order_progress import PickUp, Snapshot, objection
-from data_contracts.posting import Objection, pickup_waits
+from data_contracts.order_progress import PickUp, Snapshot, objection, rung_again
+from data_contracts.posting import UNKNOWN_KIND, Objection, pickup_waits
 from data_contracts.waiting import WAITING_FOR_ORDER, WAITING_RULES
 from tasks import faults
 from tasks.hub.booking import book
@@ -166,26 +167,45 @@ def _groups(desk: Desk, names: Collection[str], orders: Gathered, tickets: Gathe
 
 
 def _held_pickups(desk: Desk) -> list[tuple[str, int]]:
-    """(order, number) of pick-ups that stand in quarantine for a reason of their own."""
+    """(order, number) of pick-ups that stand in quarantine for a reason of their own.
+
+    What its contract refused has no kind yet; as far as it can be read, its codes say what it is.
+    """
     q = quarantine.c
     query = select(q.epoch, q.rows).where(
         q.store == desk.store,
         q.stream == STREAM_ORDERS,
         q.state == "open",
-        q.kind == "pickup",
+        q.kind.in_(("pickup", UNKNOWN_KIND)),
         q.rule.not_in(WAITING_RULES),
     )
     found = []
     for epoch, rows in desk.connection.execute(query):
-        header = json.loads(rows)["tickets"][0]
-        found.append((desk.recalled_order(epoch, int(header["recall_id"])), int(header["number"])))
+        for header in json.loads(rows).get("tickets", ()):
+            with suppress(ValueError):
+                recall_type, order, number = (int(header[name]) for name in RECALL)
+                if recall_type == desk.rules.codes.recall_order:
+                    found.append((desk.recalled_order(epoch, order), number))
     return found
+
+
+RECALL = ("recall_type", "recall_id", "number")
+
+
+def _refused(desk: Desk) -> set[str]:
+    """Documents in quarantine with which something is wrong, besides what waits."""
+    q = quarantine.c
+    here = (q.store == desk.store, q.stream == STREAM_ORDERS, q.state == "open")
+    return set(
+        desk.connection.execute(select(q.document).where(*here, q.rule.not_in(WAITING_RULES))).scalars()
+    )
 
 
 def _decide(desk: Desk, groups: Mapping[str, _Group]) -> dict[str, Objection]:
     """Clear the objections of what may be applied; order -> reason, of the orders that may not."""
     snapshots = load_snapshots(desk, groups)
     standing = load_standing(desk, groups)
+    refused = _refused(desk)
     reasons: dict[str, Objection] = {}
     for name, group in sorted(groups.items()):
         newest = max(group.snapshots, key=lambda c: _newness(snapshots[name], c), default=None)
@@ -194,6 +214,8 @@ def _decide(desk: Desk, groups: Mapping[str, _Group]) -> dict[str, Objection]:
             if newest is not None:
                 newest.objection = None
             continue  # its pick-ups have none
+        if why.rule == WAITING_FOR_ORDER and name in refused:
+            why = why._replace(fix="see to the order: `tillbridge quarantine` says what is wrong with it")
         reasons[name] = why = why._replace(waits_for=name)
         if newest is not None:
             newest.objection = why
@@ -224,36 +246,64 @@ def _objection(
             f"Order {number} stands in quarantine, and its pick-ups wait for it.",
             "see to the order: `tillbridge quarantine` says what is wrong with it",
         )
+    _look_for_lost(desk, group, standing, now)
     return objection(
         header["number"],
         now,
         standing.snapshot if standing is not None else None,
         State(standing.life["state"]) if standing is not None else None,
-        _known_pickups(group, standing),
+        _known_pickups(desk, group, standing),
         unknown_tickets=_unknown(desk, now.tickets),
         held_tickets=group.held,
     )
 
 
-def _known_pickups(group: _Group, standing: Standing | None) -> list[PickUp]:
+def _look_for_lost(desk: Desk, group: _Group, standing: Standing | None, now: Snapshot) -> None:
+    """Hold back those of the waiting pick-ups that may only repeat one that RMS lost."""
+    booked = {pickup.document for pickup in standing.pickups} if standing is not None else set()
+    for candidate, items in sorted(group.tickets, key=lambda pair: pair[0].ticket["number"]):
+        # Each one that is held back brings the others nearer to what RMS counts.
+        known = _known_pickups(desk, group, standing)
+        why = rung_again(_waiting_pickup(desk, candidate, items), known, now)
+        if why is not None and candidate.document not in booked:
+            candidate.objection = why._replace(waits_for=group.name)
+            group.held.add(candidate.ticket["number"])
+            group.tickets = [pair for pair in group.tickets if pair[0] is not candidate]
+
+
+def _known_pickups(desk: Desk, group: _Group, standing: Standing | None) -> list[PickUp]:
     """The good pick-ups of an order, booked or waiting; a waiting revision stands for the booked one."""
     newest = {c.document: (c, items) for c, items in sorted(group.tickets, key=lambda pair: pair[0].newness)}
-    known = [PickUp(c.ticket["number"], c.newness[0], items, {}) for c, items in newest.values()]
+    known = [_waiting_pickup(desk, candidate, items) for candidate, items in newest.values()]
     if standing is None:
         return known
     for pickup in standing.pickups:
         if pickup.document not in newest:
             items = _items(pickup)
             undone = items if pickup.voided else standing.returned.get(pickup.document, {})
-            known.append(PickUp(pickup.number, pickup.sequence, items, undone))
+            epoch = int(pickup.document.split("/")[1])
+            lost = _is_lost(desk, epoch, pickup.number)
+            known.append(
+                PickUp(pickup.number, pickup.sequence, items, undone, epoch=epoch, lost=lost, booked=True)
+            )
     return known
+
+
+def _waiting_pickup(desk: Desk, candidate: Candidate, items: Mapping[str, int]) -> PickUp:
+    epoch, number = candidate.ticket["epoch"], candidate.ticket["number"]
+    return PickUp(number, candidate.newness[0], items, {}, epoch=epoch, lost=_is_lost(desk, epoch, number))
+
+
+def _is_lost(desk: Desk, epoch: int, number: int) -> bool:
+    """Whether a ticket lies above all that a later epoch has in common with its own."""
+    return any(start.epoch > epoch and number > start.after_number for start in desk.epochs)
 
 
 def _items(pickup: PickedUp) -> dict[str, int]:
     items: dict[str, int] = {}
     for row in pickup.lines:
         if row["quantity"] > 0:
-            items[row["sku"]] = items.get(row["sku"], 0) + row["quantity"]
+            items[row["product"]] = items.get(row["product"], 0) + row["quantity"]
     return items
 
 

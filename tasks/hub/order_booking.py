@@ -258,7 +258,9 @@ def _held(
     held: dict[int, Held] = {}
     for line in now.lines:
         old = old_lines.get(line.entry_id)
-        had = Held(old["reserved_quantity"], old["backorder_quantity"]) if old is not None else Held(0, 0)
+        had = Held(0, 0)
+        if old is not None and old["sku"] == line.product:  # another product has to be allocated anew
+            had = Held(old["reserved_quantity"], old["backorder_quantity"])
         held[line.entry_id] = hold(line, kind, had, taken.get(line.entry_id, 0), released=released)
     return held
 

@@ -241,6 +241,7 @@ def _snapshot(
         deleted=deleted,
         lines=tuple(lines),
         tickets=frozenset(tickets),
+        left=deleted or (stays_home and not header["closed"]),
     )
 
 

@@ -25,6 +25,7 @@ from tasks.hub.schema import (
     orders,
     payments,
     pickup_lines,
+    quarantine,
     stock_movements,
 )
 
@@ -36,6 +37,7 @@ def prove_orders(connection: Connection, store: str, codes: RmsCodes) -> list[st
     """What does not add up of a store's layaways and backorders and of their pick-ups. Empty if all does."""
     return [
         *_prove_documents(connection, store),
+        *_prove_newest(connection, store),
         *_prove_reservations(connection, store),
         *_prove_held(connection, store, codes),
         *_prove_shipped(connection, store),
@@ -66,6 +68,30 @@ def _prove_documents(connection: Connection, store: str) -> list[str]:
                 f"The life cycle of order {document} is not of the snapshot that counts as applied."
             )
     return broken
+
+
+def _prove_newest(connection: Connection, store: str) -> list[str]:
+    """The newest snapshot of an order is the one that counts, or stands in quarantine."""
+    d, r, q = documents.c, document_revisions.c, quarantine.c
+    rank = func.row_number().over(partition_by=r.document, order_by=(r.sequence.desc(), r.batch_id.desc()))
+    ranked = (
+        select(d.document, d.revision.label("counts"), r.revision, rank.label("rank"))
+        .join(document_revisions, r.document == d.document)
+        .where(d.store == store, d.source == ORDER)
+        .subquery()
+    )
+    newest = ranked.c
+    aside = q.state.in_(("open", "discarded"))
+    rows = connection.execute(
+        select(newest.document)
+        .outerjoin(quarantine, and_(q.document == newest.document, q.revision == newest.revision, aside))
+        .where(newest.rank == 1, newest.revision != newest.counts, q.document.is_(None))
+        .order_by(newest.document)
+    )
+    return [
+        f"The newest snapshot of order {document} is neither applied nor in quarantine."
+        for (document,) in rows
+    ]
 
 
 def _prove_reservations(connection: Connection, store: str) -> list[str]:
@@ -147,7 +173,7 @@ def _outstanding(exported: str, codes: RmsCodes) -> dict[int, int]:
         on_order, taken = parse_amount(row["on_order"]), parse_amount(row["taken"])
         outstanding = on_order if codes.on_order_is_outstanding else on_order - taken
         needs_stock = int(row["item_type"]) not in codes.without_stock_item_types
-        wanted[int(row["entry_id"])] = outstanding if needs_stock else 0
+        wanted[int(row["entry_id"])] = max(0, outstanding) if needs_stock else 0
     return wanted
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
-from data_contracts.life_cycle import State, statuses
+from data_contracts.documents import sku_key
+from data_contracts.life_cycle import State, state_of, statuses
 from data_contracts.order_progress import Filled, Snapshot, TicketLine, fill_lines, present
 from tasks.hub.bulk import delete_for, fetch_for, load, stage_keys
 from tasks.hub.desk import Desk
@@ -34,7 +35,7 @@ TRANSACTION = "transaction"
 """Kind of a number that a pick-up gave the order."""
 
 KEPT = 0
-"""Entry of a deposit that was kept when the order was closed."""
+"""Entry of what a deposit did not come to nothing by when the order was closed."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class PickedUp:
     total: int
     voided: bool
     lines: tuple[dict[str, Any], ...]
-    """Its rows of `pickup_lines`, parts joined."""
+    """Its rows of `pickup_lines`, parts joined, with `product`: what its SKU is by today's catalogue."""
 
 
 @dataclass
@@ -109,12 +110,15 @@ def restate(desk: Desk, names: Collection[str]) -> None:
     aliases: list[tuple[Any, ...]] = []
     for name, standing in sorted(found.items()):
         now, header, good = standing.snapshot, standing.header, standing.good
+        shipped = sum(row["quantity"] for pickup in good for row in pickup.lines if row["quantity"] > 0)
         state = now.state(waiting.get(name, 0))
+        if now.deleted:  # what was taken since the last look at it, its tickets alone can tell
+            state = state_of(closed=True, ordered=now.ordered, taken=max(now.taken, shipped), waiting=0)
         charged = sum(pickup.total for pickup in good)
         shown = statuses(
             closed=now.closed,
             ordered=now.ordered,
-            shipped=sum(row["quantity"] for pickup in good for row in pickup.lines if row["quantity"] > 0),
+            shipped=shipped,
             charged=charged,
             refunded=standing.refunds,
         )
@@ -165,18 +169,19 @@ def _load_pickups(desk: Desk, found: dict[str, Standing]) -> None:
         .join(staged, staged.c.key == d.order_id)
         .join(document_revisions, (r.document == d.document) & (r.revision == d.revision))
         .where(d.kind == "pickup", d.state == "accepted")
-        .order_by(r.occurred_at, d.number, d.document)
+        .order_by(r.occurred_at, d.epoch, d.number, d.document)
     )
     tickets = desk.connection.execute(query).all()
     voided = voids_of(desk, {row.document for row in tickets})
     lines: dict[str, dict[int, dict[str, Any]]] = {}
     rows = fetch_for(desk.connection, pickup_lines, "order_id", found)
+    products = desk.products(row["source_sku"] for row in rows) if rows else {}
     for row in sorted(rows, key=lambda row: (row["document"], row["line"], row["part"])):
         of = lines.setdefault(row["document"], {})
         if row["line"] in of:
             of[row["line"]]["quantity"] += row["quantity"]
         else:
-            of[row["line"]] = row
+            of[row["line"]] = row | {"product": _product(desk, products, row["source_sku"], row["sku"])}
     for ticket in tickets:
         found[ticket.order_id].pickups.append(
             PickedUp(
@@ -205,14 +210,23 @@ def _load_returns(desk: Desk, found: dict[str, Standing]) -> None:
     for name, money in desk.connection.execute(given_back):
         found[name].refunds = money
     came_back = (
-        select(o.linked_order, o.linked_document, lines.sku, func.sum(lines.quantity))
+        select(o.linked_order, o.linked_document, lines.sku, lines.source_sku, func.sum(lines.quantity))
         .join(staged, staged.c.key == o.linked_order)
         .join(order_lines, lines.order_id == o.order_id)
         .where(counts, lines.quantity < 0)
-        .group_by(o.linked_order, o.linked_document, lines.sku)
+        .group_by(o.linked_order, o.linked_document, lines.sku, lines.source_sku)
     )
-    for name, ticket, sku, units in desk.connection.execute(came_back):
-        found[name].returned.setdefault(ticket, {})[sku] = -units
+    rows = desk.connection.execute(came_back).all()
+    products = desk.products(row.source_sku for row in rows) if rows else {}
+    for name, ticket, sku, source_sku, units in rows:
+        of = found[name].returned.setdefault(ticket, {})
+        product = _product(desk, products, source_sku, sku)
+        of[product] = of.get(product, 0) - units
+
+
+def _product(desk: Desk, products: Mapping[str, str], source_sku: str, booked: str) -> str:
+    """The hub's SKU by today's catalogue, as snapshots are read by it; else the one it was booked with."""
+    return products.get(sku_key(source_sku, ignore_case=desk.rules.ignore_case), booked)
 
 
 def _fill(desk: Desk, found: Mapping[str, Standing]) -> None:
@@ -221,7 +235,7 @@ def _fill(desk: Desk, found: Mapping[str, Standing]) -> None:
     shipped: list[dict[str, Any]] = []
     for name, standing in sorted(found.items()):
         counting = [
-            TicketLine(pickup.document, row["line"], row["sku"], row["unit_price"], row["quantity"])
+            TicketLine(pickup.document, row["line"], row["product"], row["unit_price"], row["quantity"])
             for pickup in standing.good
             for row in pickup.lines
             if row["quantity"] > 0
@@ -275,7 +289,10 @@ def _waiting(desk: Desk, found: Collection[str]) -> dict[str, int]:
 
 
 def _settle_deposits(desk: Desk, found: Mapping[str, Standing]) -> dict[str, int]:
-    """Order id -> deposit held; what is left when an order closes was kept, and says so."""
+    """Order id -> deposit held; what is left when an order closes was kept, and says so.
+
+    So does what was given back beyond all that was taken.
+    """
     entries: dict[str, list[dict[str, Any]]] = {}
     for row in fetch_for(desk.connection, deposits, "order_id", found):
         entries.setdefault(row["order_id"], []).append(row)
@@ -284,9 +301,10 @@ def _settle_deposits(desk: Desk, found: Mapping[str, Standing]) -> dict[str, int
     for name, standing in sorted(found.items()):
         written = sorted((e for e in entries.get(name, ()) if e["entry"] != KEPT), key=lambda e: e["entry"])
         held[name] = sum(entry["amount"] for entry in written)
-        if standing.snapshot.closed and held[name] > 0:
+        if standing.snapshot.closed and held[name]:
             last = written[-1]
-            cells = {**last, "entry": KEPT, "kind": "kept", "amount": -held[name]}
+            kind = "kept" if held[name] > 0 else "overdrawn"
+            cells = {**last, "entry": KEPT, "kind": kind, "amount": -held[name]}
             cells |= {"transaction_number": 0, "raw": 0, "tendered": 0}
             kept.append(tuple(cells[column.name] for column in deposits.columns))
             held[name] = 0

@@ -6,8 +6,9 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, Select, Subquery, and_, func, or_, select
 from sqlalchemy.engine import RowMapping
 
 from data_contracts.amounts import parse_amount
@@ -81,35 +82,34 @@ def _waiting(connection: Connection, statement: RowMapping) -> tuple[NumberRange
 
 # -- open orders ---------------------------------------------------------------------------------------
 def _not_in_hub(connection: Connection, statement: RowMapping) -> Iterator[OrderDifference]:
-    """Stated orders that the hub has never seen as they are stated.
+    """Stated orders of which the hub's newest snapshot is another one, applied or waiting, or has none.
 
-    One of which a revision above the bound is here has changed since, maybe before it was published.
+    One of which something younger than the statement is here has changed since, maybe before it was
+    published.
     """
-    said, d, r = statement_open_orders.c, documents.c, document_revisions.c
-    later = (
-        select(r.document)
-        .join(batches, batches.c.path == r.batch)
-        .where(r.document == d.document, ~is_stated(statement, ORDER))
-        .correlate(documents)
-        .exists()
-    )
+    latest = _newest_revisions(statement)
+    said, newest, e = statement_open_orders.c, latest.c, deposits.c
+    held = select(func.sum(e.amount)).where(e.document == newest.document, e.entry > 0).scalar_subquery()
     rows = connection.execute(
-        select(said.epoch, said.number, d.document)
-        .outerjoin(
-            documents,
-            and_(
-                d.store == statement["store"],
-                d.source == ORDER,
-                d.epoch == said.epoch,
-                d.number == said.number,
-            ),
+        select(
+            *(said.epoch, said.number, newest.document, newest.batch_epoch, newest.manifest),
+            *(said.deposit, func.coalesce(held, 0).label("held")),
         )
-        .outerjoin(document_revisions, and_(r.document == d.document, r.revision == said.revision))
-        .where(said.batch == statement["batch"], r.revision.is_(None), ~later)
+        .outerjoin(
+            latest,
+            and_(newest.epoch == said.epoch, newest.number == said.number, newest.rank == 1),
+        )
+        .where(
+            said.batch == statement["batch"],
+            or_(newest.document.is_(None), newest.revision != said.revision),
+            or_(newest.document.is_(None), newest.document.not_in(_changed_above(statement))),
+        )
         .order_by(said.epoch, said.number)
     )
-    for epoch, number, document in rows:
-        yield OrderDifference(epoch, number, "missing" if document is None else "changed")
+    for row in rows:
+        if row.document is None or not _read_later(statement, row.batch_epoch, row.manifest):
+            what: Literal["missing", "changed"] = "missing" if row.document is None else "changed"
+            yield OrderDifference(row.epoch, row.number, what, row.deposit - row.held)
 
 
 def _not_at_store(
@@ -118,11 +118,16 @@ def _not_at_store(
     waiting: Sequence[NumberRange],
     home_order_types: Collection[int],
 ) -> Iterator[OrderDifference]:
-    """Orders that were open in the hub at the bound, and that the store does not state."""
+    """Orders that were open in the hub at the bound, and that the store does not state.
+
+    One that has come again since may have been closed in between.
+    """
     seen, said, s = stated_revisions(statement, ORDER).c, statement_open_orders.c, order_snapshots.c
+    b = batches.c
     rows = connection.execute(
-        select(seen.epoch, seen.number, s.rows)
+        select(seen.epoch, seen.number, s.rows, b.epoch, b.manifest)
         .join(order_snapshots, and_(s.document == seen.document, s.revision == seen.revision))
+        .join(batches, b.path == seen.batch)
         .outerjoin(
             statement_open_orders,
             and_(said.batch == statement["batch"], said.epoch == seen.epoch, said.number == seen.number),
@@ -130,10 +135,50 @@ def _not_at_store(
         .where(seen.rank == 1, s.closed.is_(False), said.number.is_(None))
         .order_by(seen.epoch, seen.number)
     )
-    for epoch, number, exported in rows:
+    for epoch, number, exported, batch_epoch, manifest in rows:
         written = any(part.epoch == epoch and part.first <= number <= part.last for part in waiting)
-        if not written and _order_type(exported) not in home_order_types:
+        home = _order_type(exported) in home_order_types
+        if not written and not home and not _read_later(statement, batch_epoch, manifest):
             yield OrderDifference(epoch, number, "extra")
+
+
+def _newest_revisions(statement: RowMapping) -> Subquery:
+    """Every order's revisions with the batch in which each came last; the newest has rank 1."""
+    r, d, b = document_revisions.c, documents.c, batches.c
+    rank = func.row_number().over(partition_by=r.document, order_by=(r.sequence.desc(), r.batch_id.desc()))
+    return (
+        select(
+            *(r.document, r.revision, d.epoch, d.number, rank.label("rank")),
+            *(b.epoch.label("batch_epoch"), b.manifest),
+        )
+        .join(documents, d.document == r.document)
+        .join(batches, b.path == r.batch)
+        .where(d.store == statement["store"], d.source == ORDER)
+        .subquery()
+    )
+
+
+def _changed_above(statement: RowMapping) -> Select[tuple[str]]:
+    """Orders with a revision above the bound."""
+    r, d = document_revisions.c, documents.c
+    return (
+        select(r.document)
+        .join(documents, d.document == r.document)
+        .join(batches, batches.c.path == r.batch)
+        .where(d.store == statement["store"], d.source == ORDER, ~is_stated(statement, ORDER))
+        .distinct()
+        .correlate(None)
+    )
+
+
+def _read_later(statement: RowMapping, epoch: int, manifest: str) -> bool:
+    """Whether a batch was read after the statement.
+
+    An order that went back to what it was before has the rowversion of its first time: only its batch tells
+    that it is younger.
+    """
+    bound = int(json.loads(manifest).get("bound", 0))
+    return (epoch, bound) > (int(statement["epoch"]), int(statement["bound"]))
 
 
 def _order_type(exported: str) -> int:
@@ -238,14 +283,9 @@ def _in_hub(
 
 def _changed_since(connection: Connection, statement: RowMapping) -> dict[str, str | None]:
     """Orders whose newest revision lies above the bound -> rows of their newest snapshot below it, if any."""
-    r, d, s = document_revisions.c, documents.c, order_snapshots.c
-    later = (
-        select(r.document)
-        .join(documents, d.document == r.document)
-        .join(batches, batches.c.path == r.batch)
-        .where(d.store == statement["store"], d.source == ORDER, ~is_stated(statement, ORDER))
-    )
-    found: dict[str, str | None] = dict.fromkeys(connection.execute(later.distinct()).scalars())
+    s = order_snapshots.c
+    later = connection.execute(_changed_above(statement)).scalars()
+    found: dict[str, str | None] = dict.fromkeys(later)
     seen = stated_revisions(statement, ORDER).c
     for part in _parted(sorted(found)):
         rows = connection.execute(

@@ -1,5 +1,7 @@
 """Finds the last ticket and the last order that a restored database shares with what was published from it.
 
+And tells a database that was replaced before, when somebody puts it back.
+
 Reads the batches of the orders stream, waiting and archived, from the newest back. Loads pandas: import it
 where a store is taken over.
 """
@@ -14,8 +16,8 @@ from typing import Any
 
 import pandas as pd
 
-from data_contracts.documents import FILES, STREAM_ORDERS
-from data_contracts.errors import BatchAltered, ContractBroken
+from data_contracts.documents import FILES, ORDER, STREAM_ORDERS, TICKET
+from data_contracts.errors import BatchAltered, ContractBroken, CursorWentBack
 from data_contracts.frames import read_rows, typed
 from data_contracts.manifest import Manifest, Position
 from tasks.exchange import batches
@@ -26,6 +28,11 @@ from tasks.rms.tickets import read_tickets
 from tasks.use_cases.store_session import StoreSession
 
 logger = logging.getLogger(__name__)
+
+BACK_TO_THE_NEWEST = (
+    "set rms_url of [stores.{store}] to the database that was taken over last; to go on with this one, give "
+    "the store a new code in tillbridge.toml and run `tillbridge baseline` for that"
+)
 
 TICKET_FILES = ("tickets", "ticket_lines")
 ORDER_FILES = ("orders", "order_lines")
@@ -39,6 +46,9 @@ class Common:
     order: int
     tickets_read: int = 0
     """Published tickets that could be read, whether RMS has them or not."""
+    former: str = ""
+    """The highest document that an epoch took with it when it ended and that RMS has all the same, such as
+    `ticket 5`: the database is the one that was replaced then, or a backup of it. Empty if there is none."""
 
 
 def last_common(
@@ -68,7 +78,30 @@ def last_common(
             of_tickets.compare(_published(folder, manifest, TICKET_FILES))
         if manifest.orders:
             of_orders.compare(_published(folder, manifest, ORDER_FILES))
-    return Common(of_tickets.found, of_orders.found, of_tickets.read)
+    former = [
+        f"{word} {search.former}"
+        for word, search in ((TICKET, of_tickets), (ORDER, of_orders))
+        if search.former
+    ]
+    return Common(of_tickets.found, of_orders.found, of_tickets.read, next(iter(former), ""))
+
+
+def refuse_former_database(
+    session: StoreSession, reading: reader.StoreReading, folder: Folder, position: Position
+) -> None:
+    """`CursorWentBack` if the database is one that was replaced before the newest epoch began.
+
+    What its tills rang above the backup was published under the epoch that ended: under the new one it would
+    be booked twice.
+    """
+    common = last_common(session, reading, folder, position)
+    if common.former:
+        raise CursorWentBack(
+            f"The RMS database of store `{session.store}` is one that was replaced: it has {common.former}, "
+            "which was lost when another was taken over. Retrying cannot clear this; nothing was published.",
+            next_step=BACK_TO_THE_NEWEST.format(store=session.store),
+            store=session.store,
+        )
 
 
 class _Search:
@@ -92,6 +125,7 @@ class _Search:
         self._read_now = read
         self.exact = 0
         self.read = 0
+        self.former = 0
         self._shifted = 0
 
     @property
@@ -103,24 +137,28 @@ class _Search:
         """Look at the headers and lines of a batch."""
         if published is None:
             return
-        ours = [
-            (number, revision, time)
-            for number, revision, time, epoch in self._rows(published[0], "epoch")
-            if number > self.exact and epoch == self._epoch_of(number)
-        ]
-        if not ours:
+        rows = list(self._rows(published[0], "epoch"))
+        ours = [row[:3] for row in rows if row[0] > self.exact and row[3] == self._epoch_of(row[0])]
+        lost = [row[:3] for row in rows if row[3] < self._epoch_of(row[0])]
+        if not ours and not lost:
             return
         self.read += len(ours)
-        headers, lines = self._read_now(sorted({number for number, *_ in ours}))
+        headers, lines = self._read_now(sorted({number for number, *_ in (*ours, *lost)}))
         now = {number: (revision, time) for number, revision, time in self._rows(headers)}
         sharing = {number for number, *_ in _lines(published[1]) & _lines(lines)}
+
+        def is_there(number: int, revision: str, time: str) -> bool:
+            revision_now, time_now = now.get(number, ("", ""))
+            return time == time_now and (revision == revision_now or number in sharing)
+
+        self.former = max((row[0] for row in lost if is_there(*row)), default=self.former)
         for number, revision, time in ours:
-            if number not in now:
-                continue
-            revision_now, time_now = now[number]
-            if time == time_now and (revision == revision_now or number in sharing):
+            if is_there(number, revision, time):
                 self.exact = max(self.exact, number)
-            elif revision == revision_now and _in_quarter(time) == _in_quarter(time_now):
+            elif number in now and (revision, _in_quarter(time)) == (
+                now[number][0],
+                _in_quarter(now[number][1]),
+            ):
                 self._shifted = max(self._shifted, number)
 
     def _rows(self, headers: pd.DataFrame, *more: str) -> Iterator[tuple[Any, ...]]:

@@ -135,6 +135,10 @@ def _export(
         )
         home_types = settings.store(store).codes.home_order_types
         orders = _orders_to_read(session, position, orders_changed, above, bound, home_types, all_open=sweep)
+        if _begins_epoch(position, tickets, orders):
+            from tasks.use_cases.common_documents import refuse_former_database
+
+            refuse_former_database(session, store_reading(settings, session, position), folder, position)
         held_back = reader.held_back(session.connection, session.store_id, bound, given_out, above_number)
         held_back = [number for number in held_back if number not in history]
         warn_of_held_back(store, STREAM_ORDERS, held_back)
@@ -153,6 +157,15 @@ def _export(
     return report
 
 
+def _begins_epoch(position: Position, tickets: Iterable[int], orders: Iterable[int]) -> bool:
+    """Whether something is the first of an epoch: until then nothing in the position tells the database that
+    was taken over from the one that it replaced."""
+    begins, last = position.epochs[-1], position.last_ticket
+    if len(position.epochs) == 1 or (last is not None and last.number > begins.after_number):
+        return False
+    return any(n > begins.after_number for n in tickets) or any(n > begins.after_order for n in orders)
+
+
 def _orders_to_read(
     session: StoreSession,
     position: Position,
@@ -165,8 +178,8 @@ def _orders_to_read(
 ) -> dict[int, reader.Changed]:
     """Numbers of orders to read -> what changed; among them those to be found deleted.
 
-    Of those that were closed at the start mark none; of those that stay in the store only what was
-    published as open before it became such.
+    Of those that were closed at the start mark only what has been opened again; of those that stay in the
+    store only what was published as open before it became such.
     """
     connection, store_id = session.connection, session.store_id
     waiting = position.waiting_numbers(ORDER)
@@ -177,7 +190,10 @@ def _orders_to_read(
         open_now = reader.open_order_numbers(connection, store_id, home_types)
         for number in open_now.union(position.open_orders):
             pending.setdefault(number, read_again)
-    closed = NumberRanges(position.closed_orders)
+    at_start = NumberRanges(position.closed_orders)
+    closed = {number for number in pending if number in at_start}
+    if closed:
+        closed -= reader.open_order_numbers(connection, store_id, home_types)
     kept = waiting.keys() | position.open_orders
     types = reader.order_types(connection, store_id, pending.keys() - kept)
     # Lines without a header need no reading: the header brings a rowversion of its own.
@@ -213,7 +229,6 @@ class _Export:
         self.home_types = configured.codes.home_order_types
         self.before = head.position
         self.position = head.position
-        self.closed_orders = NumberRanges(head.position.closed_orders)
         self.waiting = {(entry.source, entry.number): entry for entry in head.position.waiting}
         self.highest = head.position.resume
         self.report = ExportReport(session.store)
@@ -245,8 +260,8 @@ class _Export:
             read = self._read_tickets(reading, [number for source, number in part if source == TICKET])
             wanted = {number for source, number in part if source == ORDER}
             if read is not None:
-                recalled = recalled_by(read, reading, self.home_types, self.position.open_orders)
-                wanted |= {number for number in recalled if number not in self.closed_orders}
+                # One that was closed at the start mark has been opened again since.
+                wanted |= recalled_by(read, reading, self.home_types, self.position.open_orders)
             snapshots = self._read_orders(reading, wanted)
             self._move(pending, ordered[done:])
             if read is not None or snapshots is not None:
@@ -397,7 +412,10 @@ class _Export:
             self.position = self.position.model_copy(update={"last_ticket": last})
         if orders is not None:
             still_open = _open_orders(self.position.open_orders, orders, self.home_types)
-            self.position = self.position.model_copy(update={"open_orders": still_open})
+            still_closed = _without(self.position.closed_orders, orders.numbers)
+            self.position = self.position.model_copy(
+                update={"open_orders": still_open, "closed_orders": still_closed}
+            )
         said = sums(tickets, orders)
         published = self.report.batches
         if not self.dry_run:
@@ -494,6 +512,22 @@ def _open_orders(before: Iterable[int], published: OrderFrames, home_types: Sequ
         else:
             still_open.add(number)
     return tuple(sorted(still_open))
+
+
+def _without(ranges: Sequence[tuple[int, int]], numbers: Collection[int]) -> tuple[tuple[int, int], ...]:
+    """The ranges without these numbers."""
+    inside = NumberRanges(ranges)
+    cut = sorted(number for number in numbers if number in inside)
+    if not cut:
+        return tuple(ranges)
+    left: list[tuple[int, int]] = []
+    for first, last in ranges:
+        for number in cut:
+            if first <= number <= last:
+                left += [(first, number - 1)] if first < number else []
+                first = number + 1
+        left += [(first, last)] if first <= last else []
+    return tuple(left)
 
 
 def _head_of(sequence: int, batch_id: str, head: Head, position: Position, now: datetime) -> Head:

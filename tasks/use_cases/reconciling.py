@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from data_contracts.amounts import show_money, show_units
+from data_contracts.amounts import SCALE, counted, show_money, show_units
 from data_contracts.codes import RmsCodes
 from data_contracts.errors import NotYetArrived
-from data_contracts.reconciling import Day, DepositDay, OrderDifference, ReconcileReport
+from data_contracts.reconciling import Day, DepositDay, NumberRange, OrderDifference, ReconcileReport
 from tasks.hub import reconcile as hub_reconcile
 from tasks.hub.database import open_hub
 from tasks.settings import Settings
@@ -54,10 +54,10 @@ class Reconciliation:
         units = sum(day.store.units for store in self.stores for day in store.days)
         money = sum(day.store.total for store in self.stores for day in store.days)
         return (
-            f"{self.unexplained} unexplained: {self.tickets:,} tickets, {show_units(units)} units and "
-            f"{show_money(money)}, {self.open_orders:,} open orders with {show_units(self.reserved)} units "
-            f"reserved and {show_money(self.deposits_held)} deposits held, stated by {len(self.stores)} "
-            f"stores; {open_ones} in quarantine or pending"
+            f"{self.unexplained} unexplained: {counted(self.tickets, 'ticket')}, {_units(units)} and "
+            f"{show_money(money)}, {counted(self.open_orders, 'open order')} with {_units(self.reserved)} "
+            f"reserved and {show_money(self.deposits_held)} deposits held, stated by "
+            f"{counted(len(self.stores), 'store')}; {open_ones} in quarantine or pending"
         )
 
     @property
@@ -96,15 +96,15 @@ def reconcile_stores(settings: Settings, stores: Sequence[str] = ()) -> Reconcil
 
 def _findings(report: ReconcileReport) -> Iterator[str]:
     for numbers in report.missing:
-        word = "ticket" if numbers.count == 1 else f"{numbers.count} tickets"
+        named, it = _named(numbers)
         again = f"`tillbridge resend {report.store} --numbers {numbers.first}-{numbers.last}`"
         yield (
-            f"{report.store}: {word} {numbers} missing: the store has it, the hub does not. "
+            f"{report.store}: {named} missing: the store has {it}, the hub does not. "
             f"If no batch waits to be imported, run {again} at the store."
         )
     for numbers in report.extra:
-        word = "ticket" if numbers.count == 1 else f"{numbers.count} tickets"
-        yield f"{report.store}: {word} {numbers} in the hub, but the store does not have it."
+        named, it = _named(numbers)
+        yield f"{report.store}: {named} in the hub, but the store does not have {it}."
     for day in report.unexplained_days:
         yield f"{report.store}: {day.business_date}, Z batch {day.z_batch}: {_difference(day)}."
     for order in report.orders:
@@ -133,7 +133,7 @@ def _order_difference(store: str, order: OrderDifference) -> str:
 def _deposit_difference(store: str, day: DepositDay) -> str:
     apart = day.difference
     parts = [
-        f"{apart.entries} changes" if apart.entries else "",
+        counted(apart.entries, "change") if apart.entries else "",
         f"{show_money(apart.amount)} in all" if apart.amount else "",
         f"{show_money(apart.tendered)} tendered" if apart.tendered else "",
     ]
@@ -148,9 +148,9 @@ def _deposit_difference(store: str, day: DepositDay) -> str:
 def _difference(day: Day) -> str:
     apart = day.difference
     parts = [
-        f"{apart.tickets} tickets" if apart.tickets else "",
-        f"{apart.lines} lines" if apart.lines else "",
-        f"{show_units(apart.units)} units" if apart.units else "",
+        counted(apart.tickets, "ticket") if apart.tickets else "",
+        counted(apart.lines, "line") if apart.lines else "",
+        _units(apart.units) if apart.units else "",
         f"{show_money(apart.tax)} tax" if apart.tax else "",
         f"{show_money(apart.total)} in total" if apart.total else "",
         *(f"{show_money(t.store - t.hub)} in tender {t.tender_code}" for t in day.tenders),
@@ -161,7 +161,7 @@ def _difference(day: Day) -> str:
 def _explained(report: ReconcileReport) -> Iterator[str]:
     for entry in report.open:
         yield (
-            f"{entry.document} ({entry.state}, {show_units(entry.units)} units, {show_money(entry.total)}): "
+            f"{entry.document} ({entry.state}, {_units(entry.units)}, {show_money(entry.total)}): "
             f"{entry.message}"
         )
     for numbers in report.waiting:
@@ -169,10 +169,24 @@ def _explained(report: ReconcileReport) -> Iterator[str]:
     for numbers in report.waiting_orders:
         yield f"{report.store}: RMS is still writing order {numbers}."
     for numbers in report.lost:
-        word = "ticket" if numbers.count == 1 else f"{numbers.count} tickets"
+        named, it = _named(numbers)
         yield (
-            f"{report.store}: RMS lost {word} {numbers} of epoch {numbers.epoch} when its database was "
-            "restored; the hub has it."
+            f"{report.store}: RMS lost {named} of epoch {numbers.epoch} when its database was "
+            f"restored; the hub has {it}."
         )
     if report.newer:
-        yield f"{report.store}: {report.newer} tickets are newer than the statement and left out."
+        are = "is" if report.newer == 1 else "are"
+        yield (
+            f"{report.store}: {counted(report.newer, 'ticket')} {are} newer than the statement and left out."
+        )
+
+
+def _named(numbers: NumberRange) -> tuple[str, str]:
+    """`ticket 7` and `it`, or `3 tickets 7 to 9` and `them`."""
+    if numbers.count == 1:
+        return f"ticket {numbers}", "it"
+    return f"{counted(numbers.count, 'ticket')} {numbers}", "them"
+
+
+def _units(amount: int) -> str:
+    return f"{show_units(amount)} {'unit' if amount == SCALE else 'units'}"

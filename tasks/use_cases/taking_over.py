@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from data_contracts.documents import ORDER, STREAM_BASELINE, STREAM_ORDERS
 from data_contracts.errors import (
@@ -43,6 +44,9 @@ from tasks.use_cases.store_session import (
     utc_text,
 )
 
+if TYPE_CHECKING:
+    from tasks.use_cases.common_documents import Common
+
 logger = logging.getLogger(__name__)
 
 faults.declare("takeover.read", "takeover.orders_closed", "takeover.batch_published")
@@ -62,7 +66,8 @@ def take_over(settings: Settings, store: str, *, now: Callable[[], datetime] = u
     mark counts as new, and the report says so.
 
     Raises `ConfigurationError` if the store has no position, if no published ticket can be read any more, if
-    the database is the one read before or if it is older than the baseline, and what `open_store` raises.
+    the database is the one read before, one that was replaced itself or older than the baseline, and what
+    `open_store` raises.
     """
     with open_folder(settings) as folder:
         return _take_over(settings, folder, store, now)
@@ -79,7 +84,7 @@ def _take_over(settings: Settings, folder: Folder, store: str, now: Callable[[],
 
     moment = now()
     with open_store(settings, store) as session:
-        _refuse_same_database(session, before)
+        _refuse_same_database(settings, session, folder, before)
         _refuse_older_than_baseline(session, before)
         after = _after(settings, session, folder, before, utc_text(moment))
         kept = set(after.open_orders)
@@ -133,18 +138,40 @@ def _position(folder: Folder, store: str) -> Position:
     return head.position
 
 
-def _refuse_same_database(session: StoreSession, before: Position) -> None:
+def _refuse_same_database(
+    settings: Settings, session: StoreSession, folder: Folder, before: Position
+) -> None:
+    from tasks.use_cases.common_documents import last_common
+
     try:
         check_same_database(session, before)
     except CursorWentBack as error:
         logger.info("%s", error.message)
         return
+    if len(before.epochs) > 1:
+        # Until an epoch has a ticket of its own, the database that it replaced looks the same.
+        _refuse_former_database(
+            session, last_common(session, store_reading(settings, session, before), folder, before)
+        )
     raise ConfigurationError(
         f"The RMS database of store `{session.store}` is the one read before: a new epoch would book its "
         "tickets twice. Nothing was changed; retrying cannot clear this.",
         next_step=f"run `tillbridge export {session.store}`",
         store=session.store,
     )
+
+
+def _refuse_former_database(session: StoreSession, common: Common) -> None:
+    from tasks.use_cases.common_documents import BACK_TO_THE_NEWEST
+
+    if common.former:
+        raise ConfigurationError(
+            f"The RMS database of store `{session.store}` is one that was replaced before: it has "
+            f"{common.former}, which was lost then. A new epoch would book it twice. Nothing was changed; "
+            "retrying cannot clear this.",
+            next_step=BACK_TO_THE_NEWEST.format(store=session.store),
+            store=session.store,
+        )
 
 
 def _refuse_older_than_baseline(session: StoreSession, before: Position) -> None:
@@ -170,6 +197,7 @@ def _after(
 
     reading = store_reading(settings, session, before)
     common = last_common(session, reading, folder, before)
+    _refuse_former_database(session, common)
     if before.last_ticket is not None and not common.tickets_read:
         raise ConfigurationError(
             f"No batch that store `{session.store}` has published can be read any more, so nothing says "

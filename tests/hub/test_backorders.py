@@ -157,3 +157,20 @@ def test_layaway_that_becomes_a_backorder_and_back(world: World) -> None:
     world.advance("layaway")
     assert (waits(world), world.levels()) == (("open", "3.00", "3.00", "0.00", "0.00"), ("5.00", "3.00"))
     assert world.prove() == []
+
+
+def test_line_that_is_of_another_product_now_waits_for_that(world: World) -> None:
+    """It kept what it was allocated of the old one, as units of the new one that were never there."""
+    opened(world)
+    arrive(world, 4, 101)
+    assert waits(world) == ("open", "4.00", "4.00", "0.00", "0.00")
+
+    world.orders(make_order(80, [("SKU-2", 4, "10.00")], kind="backorder"), sequence=102)
+    world.advance("backorder")
+
+    assert waits(world) == ("waiting", "4.00", "0.00", "4.00", "0.00")
+    assert world.levels() == ("4.00", "0.00")
+    assert world.rows("SELECT sku FROM stock_levels WHERE reserved <> 0") == []
+    assert world.prove() == []
+    (given,) = arrive(world, 4, 103, "SKU-2")
+    assert (given.units, waits(world)) == (40_000, ("open", "4.00", "4.00", "0.00", "0.00"))

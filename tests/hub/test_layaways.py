@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.documents import Ticket, make_order, make_ticket
+from data_contracts.manifest import EpochStart
+from tests.documents import Line, Ticket, make_order, make_ticket
 from tests.hub.world import World
 
 LAYAWAY = "S1/1/order/77"
@@ -174,6 +175,7 @@ def test_rest_cancelled_is_completed_with_less_than_was_ordered(stocked: World) 
         ([("6.00", 0), ("-6.00", 0)], [("refunded", "-6.00"), ("taken", "6.00")]),
         ([("6.00", 0), ("-4.00", 0)], [("kept", "-2.00"), ("refunded", "-4.00"), ("taken", "6.00")]),
         ([("6.00", 0)], [("kept", "-6.00"), ("taken", "6.00")]),
+        ([("6.00", 0), ("-8.00", 0)], [("overdrawn", "2.00"), ("refunded", "-8.00"), ("taken", "6.00")]),
     ],
 )
 def test_cancelled_frees_the_stock_and_its_deposit_comes_to_nothing(
@@ -236,6 +238,32 @@ def test_snapshot_that_shows_a_pick_up_waits_for_its_ticket(stocked: World) -> N
     stocked.advance()
 
     assert (status(stocked)[0], stocked.levels(), pending(stocked)) == ("500", ("7.00", "0.00"), [])
+
+
+def test_snapshot_waits_for_a_pick_up_that_its_contract_refused(stocked: World) -> None:
+    """No deposit was used, so no history of the order names the ticket: its goods were free for others."""
+    opened(stocked)
+    closed = make_order(77, [("SKU-1", 0, "10.00")], taken=[3], closed=True)
+    ticket = pick_up(500, [("SKU-1", 3, "10.00")])
+    stocked.orders(closed, ticket, sequence=3, refused={"S1/1/ticket/500": "some_rule"})
+
+    (waiting,) = stocked.advance().waiting
+
+    assert "ticket 500 is not booked" in waiting
+    assert pending(stocked) == [(LAYAWAY, "waiting_for_ticket"), ("S1/1/ticket/500", "some_rule")]
+    assert (state(stocked), stocked.levels()) == ("open", ("10.00", "3.00"))
+
+
+def test_pick_up_whose_order_was_refused_sends_to_the_order(stocked: World) -> None:
+    opened(stocked)
+    closed = make_order(77, [("SKU-1", 0, "10.00")], taken=[3], closed=True)
+    ticket = pick_up(500, [("SKU-1", 3, "10.00")])
+    stocked.orders(closed, ticket, sequence=3, refused={LAYAWAY: "some_rule"})
+    stocked.advance()
+
+    assert pending(stocked) == [(LAYAWAY, "some_rule"), ("S1/1/ticket/500", "waiting_for_order")]
+    ((fix,),) = stocked.rows("SELECT fix FROM quarantine WHERE rule = 'waiting_for_order'")
+    assert fix == "see to the order: `tillbridge quarantine` says what is wrong with it"
 
 
 def test_ticket_newer_than_the_snapshot_waits_for_the_next_one(stocked: World) -> None:
@@ -445,12 +473,100 @@ def test_order_that_rms_no_longer_has_is_closed(stocked: World) -> None:
     assert stocked.prove() == []
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["with its ticket", "ticket later"])
+def test_order_that_was_picked_up_and_deleted_at_once_is_picked_up(stocked: World, late: bool) -> None:
+    """It was Completed, Charged, FullyShipped, and cancelled."""
+    opened(stocked)
+    gone = make_order(77, [], closed=True, flags="deleted", order_type=0, expires_on="2026-11-23")
+    ticket = pick_up(500, [("SKU-1", 3, "10.00")])
+    if late:
+        stocked.orders(gone, sequence=4)
+        stocked.advance()
+        assert state(stocked) == "cancelled"
+        stocked.orders(ticket, sequence=3)
+    else:
+        stocked.orders(gone, ticket, sequence=3)
+    stocked.advance()
+
+    assert (state(stocked), pending(stocked), stocked.levels()) == ("picked up", [], ("7.00", "0.00"))
+    assert status(stocked)[:4] == ("500", "Completed", "Charged", "FullyShipped")
+    assert stocked.prove() == []
+
+
 def test_layaway_turned_into_a_work_order_leaves_the_hub(stocked: World) -> None:
     opened(stocked)
     stocked.orders(make_order(77, [("SKU-1", 3, "10.00")], order_type=2), sequence=3)
     stocked.advance()
 
     assert (status(stocked)[1], stocked.levels()) == ("Canceled", ("10.00", "0.00"))
+
+
+def test_layaway_that_was_a_quote_for_a_while_or_gone_is_one_again(stocked: World) -> None:
+    """It was closed for the hub alone: nothing had been picked up, and no void could have cleared it."""
+    opened(stocked)
+    away = make_order(77, [("SKU-1", 3, "10.00")], order_type=3)
+    gone = make_order(77, [], closed=True, flags="deleted", order_type=0, expires_on="2026-11-23")
+    for sequence, left in ((3, away), (5, gone)):
+        stocked.orders(left, sequence=sequence)
+        stocked.advance()
+        assert (state(stocked), stocked.levels()) == ("cancelled", ("10.00", "0.00"))
+
+        stocked.orders(make_order(77, [("SKU-1", sequence - 1, "10.00")]), sequence=sequence + 1)
+        advanced = stocked.advance()
+
+        assert [move.event for move in advanced.moves] == ["order_reopened"]
+        assert (state(stocked), pending(stocked)) == ("open", [])
+        assert stocked.levels() == ("10.00", f"{sequence - 1}.00")
+        assert stocked.prove() == []
+
+
+def test_line_below_nothing_reserves_nothing_and_is_no_part_of_what_was_taken(stocked: World) -> None:
+    """Its contract refuses it; whoever lets it pass makes no stock of other orders free by it."""
+    coupon = {"item_type": 7}
+    opened(stocked, [("SKU-1", 1, "10.00"), ("COUPON", -1, "2.00", coupon), ("SKU-2", -2, "1.00")])
+    assert (stocked.levels(), stocked.levels("SKU-2")) == (("10.00", "1.00"), ("10.00", "0.00"))
+    assert stocked.prove() == []
+
+    lines: list[Line] = [("SKU-1", 0, "10.00"), ("COUPON", 0, "2.00", coupon), ("SKU-2", 0, "1.00")]
+    ticket = [("SKU-1", 1, "10.00"), ("COUPON", -1, "2.00", coupon), ("SKU-2", -2, "1.00")]
+    stocked.orders(make_order(77, lines, taken=[1, -1, -2], closed=True), pick_up(500, ticket), sequence=3)
+    stocked.advance()
+
+    assert (state(stocked), pending(stocked)) == ("picked up", [])
+    assert status(stocked) == ("500", "Completed", "Charged", "FullyShipped", "6.00", "6.00", "0.00")
+    assert (stocked.levels(), stocked.levels("SKU-2")) == (("9.00", "0.00"), ("12.00", "0.00"))
+    assert stocked.prove() == []
+
+
+def test_more_taken_than_was_ordered_reserves_nothing(stocked: World) -> None:
+    """A shop whose RMS counts what was taken into what is on order: one unit was reserved less than none."""
+    store = stocked.settings.stores["S1"]
+    codes = store.codes.model_copy(update={"on_order_is_outstanding": False})
+    stores = {**stocked.settings.stores, "S1": store.model_copy(update={"codes": codes})}
+    stocked.settings = stocked.settings.model_copy(update={"stores": stores})
+    opened(stocked)
+    more = make_order(77, [("SKU-1", 3, "10.00")], taken=[4])
+    stocked.orders(more, pick_up(500, [("SKU-1", 4, "10.00")]), sequence=3)
+    stocked.advance()
+
+    assert (state(stocked), stocked.levels()) == ("partly picked up", ("6.00", "0.00"))
+
+
+def test_line_stays_shipped_when_the_catalogue_names_its_product_otherwise(stocked: World) -> None:
+    """A fee that the catalogue came to know as FEE was shipped no more after the next return."""
+    fee = {"item_type": 7}
+    opened(stocked, [("SKU-1", 3, "10.00"), ("fee", 1, "1.00", fee)])
+    lines: list[Line] = [("SKU-1", 0, "10.00"), ("fee", 0, "1.00", fee)]
+    ticket = pick_up(500, [("SKU-1", 3, "10.00"), ("fee", 1, "1.00", fee)])
+    stocked.orders(make_order(77, lines, taken=[3, 1], closed=True), ticket, sequence=3)
+    stocked.advance()
+
+    stocked.catalog(["SKU-1", "SKU-2", "SKU-3", "FEE"])
+    back = make_ticket(600, [("SKU-1", -1, "10.00")], recall_type=1, recall_id=500)
+    stocked.orders(back, sequence=4)
+
+    assert quantities(stocked) == [("3.00", "0.00", "3.00", "1.00"), ("1.00", "0.00", "1.00", "0.00")]
+    assert stocked.prove() == []
 
 
 def test_running_it_again_changes_nothing(stocked: World) -> None:
@@ -509,4 +625,102 @@ def test_release_hits_the_warehouse_that_reserved(stocked: World) -> None:
     stocked.advance()
 
     assert stocked.levels() == ("7.00", "0.00")
+    assert stocked.prove() == []
+
+
+# -- a till whose database was restored from a backup ----------------------------------------------------
+RESTORED = (EpochStart(epoch=1), EpochStart(epoch=2, after_number=400, after_order=100))
+
+
+def restored(world: World) -> None:
+    """Layaway 77 is picked up by ticket 500; then the backup of before is put back, and has it open."""
+    picked_up(world)
+    world.baseline(sequence=2, epochs=RESTORED)
+    world.orders(make_order(77, [("SKU-1", 3, "10.00")], deposits=[("6.00", 0)]), sequence=4, epoch=2)
+
+
+def again(quantity: int = 3, number: int = 410) -> tuple[Ticket, Ticket]:
+    """The layaway after ticket `number` of the second epoch has picked it up once more, and that ticket."""
+    deposits = [("6.00", 0), ("-6.00", number)]
+    left = 3 - quantity
+    order = make_order(77, [("SKU-1", left, "10.00")], taken=[quantity], closed=not left, deposits=deposits)
+    return order, pick_up(number, [("SKU-1", quantity, "10.00")], epoch=2)
+
+
+def test_order_whose_pick_up_rms_lost_stays_picked_up_and_says_what_to_do(stocked: World) -> None:
+    restored(stocked)
+
+    assert stocked.advance().quarantined == 1
+
+    ((rule, message, fix),) = stocked.rows("SELECT rule, message, fix FROM quarantine WHERE state = 'open'")
+    assert rule == "illegal_move"
+    assert message == (
+        "Order 77 was `picked up` and shows as `open`: its taken quantity falls from 3 to 0. RMS lost its "
+        "pick-up by ticket 500 when its database was restored."
+    )
+    assert fix.startswith("if the goods have left the shop, pick the order up again in RMS: that clears this")
+    assert (state(stocked), status(stocked)[0], stocked.levels()) == ("picked up", "500", ("7.00", "0.00"))
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["together", "ticket first"])
+def test_pick_up_that_is_rung_again_after_a_restore_waits_for_a_persons_word(
+    stocked: World, apart: bool
+) -> None:
+    """Six units of three left the hub, and 60.00 were paid for a layaway of 30.00."""
+    restored(stocked)
+    stocked.advance()
+    order, ticket = again()
+    if apart:
+        stocked.orders(ticket, sequence=5, epoch=2)
+        stocked.advance()
+        stocked.orders(order, sequence=6, epoch=2)
+    else:
+        stocked.orders(order, ticket, sequence=5, epoch=2)
+    stocked.advance()
+
+    assert pending(stocked) == [("S1/2/ticket/410", "picked_up_before")]
+    ((message,),) = stocked.rows("SELECT message FROM quarantine WHERE state = 'open'")
+    assert message == (
+        "Ticket 410 picks up what ticket 500 of epoch 1 has picked up; RMS lost ticket 500 when its database "
+        "was restored, and counts one of them only."
+    )
+    assert (state(stocked), stocked.levels()) == ("picked up", ("7.00", "0.00"))
+    assert status(stocked) == ("500", "Completed", "Charged", "FullyShipped", "30.00", "30.00", "0.00")
+    assert stocked.prove() == []
+    before = stocked.rows("SELECT COUNT(*) FROM events")
+    assert (stocked.advance().moves, stocked.rows("SELECT COUNT(*) FROM events")) == ((), before)
+
+
+def test_lost_pick_up_that_arrives_after_the_one_rung_again_waits_instead(stocked: World) -> None:
+    opened(stocked, deposits=[("6.00", 0)])
+    stocked.baseline(sequence=2, epochs=RESTORED)
+    stocked.orders(*again(), sequence=4, epoch=2)
+    stocked.advance()
+    closed = make_order(77, [("SKU-1", 0, "10.00")], taken=[3], closed=True, deposits=[("-6.00", 500)])
+    stocked.orders(closed, pick_up(500, [("SKU-1", 3, "10.00")]), sequence=3)
+    stocked.advance()
+
+    assert pending(stocked) == [("S1/1/ticket/500", "picked_up_before")]
+    assert (status(stocked)[0], stocked.levels()) == ("410", ("7.00", "0.00"))
+    assert stocked.prove() == []
+
+
+def test_what_is_left_of_a_layaway_is_picked_up_after_the_lost_part_was_rung_again(stocked: World) -> None:
+    opened(stocked)
+    part = make_order(77, [("SKU-1", 2, "10.00")], taken=[1])
+    stocked.orders(part, pick_up(500, [("SKU-1", 1, "10.00")]), sequence=3)
+    stocked.advance()
+    stocked.baseline(sequence=2, epochs=RESTORED)
+    stocked.orders(*again(1), sequence=4, epoch=2)
+    stocked.advance()
+    assert pending(stocked) == [("S1/2/ticket/410", "picked_up_before")]
+
+    rest = make_order(77, [("SKU-1", 0, "10.00")], taken=[3], closed=True, deposits=[("0.00", 411)])
+    stocked.orders(rest, pick_up(411, [("SKU-1", 2, "10.00")], epoch=2), sequence=5, epoch=2)
+    stocked.advance()
+
+    assert pending(stocked) == [("S1/2/ticket/410", "picked_up_before")]
+    assert (status(stocked)[:4], stocked.levels()) == (
+        ("411", "Completed", "Charged", "FullyShipped"), ("7.00", "0.00"),
+    )  # fmt: skip
     assert stocked.prove() == []

@@ -457,21 +457,89 @@ def test_order_that_waits_is_quarantined_or_is_being_written_is_explained(world:
 
 
 def test_deposit_that_only_one_side_has_is_unexplained(world: World) -> None:
-    world.orders(layaway())
-    state_of(world, [], [], orders=[layaway(deposits=[("6.00", 0), ("4.00", 0)])])
+    world.orders(layaway(deposits=[("6.00", 0), ("4.00", 0)]))
+    state_of(world, [], [], orders=[layaway()])
+    with world.hub.writing() as connection:  # nothing else tells the two apart
+        connection.execute(
+            text("UPDATE statement_open_orders SET revision = (SELECT revision FROM documents)")
+        )
 
     report = reconcile(world.hub, "S1")
 
     (day,) = report.unexplained_deposits
-    assert day.difference == DepositFigures(1, 40_000, 40_000)
-    assert (report.unexplained, report.unexplained_money) == (2, 40_000)
-    assert (
-        Reconciliation((report,))
-        .findings[1]
-        .startswith(
-            "S1: deposits of 2026-11-20, Z batch 1: store less hub is 1 changes, 4.00 in all, 4.00 tendered. "
-        )
-    )
+    assert day.difference == DepositFigures(-1, -40_000, -40_000)
+    assert (report.unexplained, report.unexplained_money) == (1, 40_000)
+    (told,) = Reconciliation((report,)).findings
+    assert "store less hub is -1 changes, -4.00 in all, -4.00 tendered." in told
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["changed", "missing"])
+def test_order_that_the_hub_lacks_explains_its_deposits(world: World, known: bool) -> None:
+    """It counted twice: once as an order, once as the day of its deposits."""
+    if known:
+        world.orders(layaway())
+    state_of(world, [], [], orders=[layaway(deposits=[("6.00", 0), ("4.00", 0)])])
+
+    report = reconcile(world.hub, "S1")
+
+    lacks = 40_000 if known else 100_000
+    assert report.orders == (OrderDifference(1, 77, "changed" if known else "missing", deposit=lacks),)
+    assert (report.unexplained, report.unexplained_money) == (1, lacks)
+    assert len(Reconciliation((report,)).findings) == 1
+
+
+def test_order_that_the_hub_lacks_explains_no_more_than_its_own_deposits(world: World) -> None:
+    world.orders(layaway(78, deposits=()))
+    state_of(world, [], [], orders=[layaway(77), layaway(78)])
+    same = "UPDATE statement_open_orders SET revision = (SELECT revision FROM documents) WHERE number = 78"
+    with world.hub.writing() as connection:  # an order that agrees, and a deposit of it that the hub lost
+        connection.execute(text(same))
+
+    report = reconcile(world.hub, "S1")
+
+    assert report.orders == (OrderDifference(1, 77, "missing", deposit=60_000),)
+    assert [day.difference.amount for day in report.unexplained_deposits] == [120_000]
+    assert (report.unexplained, report.unexplained_money) == (2, 120_000)
+
+
+def test_order_that_went_back_to_what_it_was_differs_while_the_hub_has_what_came_between(
+    world: World,
+) -> None:
+    """Two units, three, two again: with the third batch rejected three stayed reserved, and nobody knew."""
+    two, three = layaway(rowversion=50), layaway(lines=[("SKU-1", 3, "10.00")], rowversion=60)
+    world.orders(two, bound=55)
+    world.orders(three, sequence=2, bound=65)
+    world.advance()
+    state_of(world, [], [], bound=75, orders=[layaway(rowversion=70)])
+
+    lost = reconcile(world.hub, "S1")
+    world.orders(layaway(rowversion=70), sequence=4, bound=75)
+    arrived = reconcile(world.hub, "S1")
+    world.advance()
+
+    assert lost.orders == (OrderDifference(1, 77, "changed"),)
+    assert (arrived.orders, [(o.document, o.state) for o in arrived.open]) == ((), [(ORDER, "pending")])
+    assert reconcile(world.hub, "S1").agrees
+    assert world.levels()[1] == "2.00"
+
+
+def test_order_that_went_back_after_the_statement_is_newer_than_it(world: World) -> None:
+    """Its content is that of the first batch; only the batch that brought it again is younger."""
+    world.orders(layaway(rowversion=50), bound=55)
+    world.orders(layaway(lines=[("SKU-1", 3, "10.00")], rowversion=60), sequence=2, bound=65)
+    state_of(world, [], [], bound=70, orders=[layaway(lines=[("SKU-1", 3, "10.00")], rowversion=60)])
+    world.orders(layaway(rowversion=80), sequence=3, bound=85)
+
+    assert reconcile(world.hub, "S1").orders == ()
+
+
+def test_order_that_was_reopened_after_the_statement_is_not_extra(world: World) -> None:
+    world.orders(layaway(deposits=(), rowversion=50), bound=55)
+    world.orders(layaway(lines=[("SKU-1", 0, "10.00")], deposits=(), closed=True, rowversion=60), sequence=2)
+    state_of(world, [], [], bound=70, orders=[])
+    world.orders(layaway(deposits=(), rowversion=80), sequence=3, bound=85)
+
+    assert reconcile(world.hub, "S1").orders == ()
 
 
 def test_deposits_of_before_the_baseline_are_compared_nowhere(world: World) -> None:
@@ -551,7 +619,7 @@ def test_tickets_that_rms_lost_in_a_restore_are_named_and_counted_in_no_day(worl
     assert report.lost == (NumberRange(1, 2, 3),)
     assert report.days[0].accepted == report.days[0].store == Figures(2, 2, 20_000, 0, 170_000)
     assert (
-        "S1: RMS lost 2 tickets 2 to 3 of epoch 1 when its database was restored; the hub has it."
+        "S1: RMS lost 2 tickets 2 to 3 of epoch 1 when its database was restored; the hub has them."
         in Reconciliation((report,)).explained
     )
 
@@ -561,8 +629,8 @@ def test_result_in_one_line_tells_of_orders_and_deposits(world: World) -> None:
     state_of(world, [make_ticket(1)], [(1, 1, "present")], orders=[layaway()])
 
     assert Reconciliation((reconcile(world.hub, "S1"),)).sentence == (
-        "0 unexplained: 1 tickets, 1 units and 10.00, 1 open orders with 2 units reserved and 6.00 deposits "
-        "held, stated by 1 stores; 0 in quarantine or pending"
+        "0 unexplained: 1 ticket, 1 unit and 10.00, 1 open order with 2 units reserved and 6.00 deposits "
+        "held, stated by 1 store; 0 in quarantine or pending"
     )
 
 
@@ -589,6 +657,10 @@ FROM stock_movements WHERE origin = '{}'
         (
             "UPDATE life_cycles SET revision = '1-0'",
             f"The life cycle of order {ORDER} is not of the snapshot that counts as applied.",
+        ),
+        (
+            "UPDATE document_revisions SET revision = '1-0' WHERE document LIKE '%order/77'",
+            f"The newest snapshot of order {ORDER} is neither applied nor in quarantine.",
         ),
         (
             "UPDATE order_lines SET reserved_quantity = 0",

@@ -104,3 +104,35 @@ def test_what_the_backup_knew_keeps_its_orders_and_what_is_rung_again_is_new(
         ("SKU-3", 10, 2),
     ]
     assert ask(shop, "SELECT document FROM quarantine WHERE state = 'open'") == []
+
+
+def test_layaway_that_was_picked_up_after_the_backup_is_handed_over_once(
+    connected: Shop, tmp_path: Path
+) -> None:
+    """The shop rings its pick-up again, for RMS knows nothing of it; it would have left the hub twice."""
+    shop, file, backup = connected, tmp_path / "rms.db", tmp_path / "backup.db"
+    shop.till.ring(1)
+    shop.till.place_order(70, deposit="5.00")
+    shop.baseline(stock_from_rms=True)
+    shop.till.ring(2, time=at(1))
+    assert cycle(shop).agrees
+    shutil.copy(file, backup)
+    shop.till.pick_up(70, 3, used="5.00", time=at(2))
+    assert cycle(shop).agrees
+    shutil.copy(backup, file)
+    baseline_store(shop.settings, "S1", again=True, now=shop.now)
+
+    restored = cycle(shop)
+    shop.till.pick_up(70, 3, used="5.00", time=at(62))
+    rung_again = cycle(shop)
+
+    assert (restored.agrees, rung_again.agrees) == (True, True)
+    assert [(entry.document, entry.rule) for entry in restored.open] == [("S1/1/order/70", "illegal_move")]
+    assert [(entry.document, entry.rule) for entry in rung_again.open] == [
+        ("S1/2/ticket/3", "picked_up_before")
+    ]
+    assert rung_again.lost == (NumberRange(1, 3, 3),)
+    assert ask(
+        shop, "SELECT source_order_id, order_status, total FROM reporting_orders WHERE kind = 'layaway'"
+    ) == [("3", "Completed", 10)]
+    assert ask(shop, "SELECT physical, reserved FROM reporting_stock WHERE sku = 'SKU-1'") == [(8, 0)]

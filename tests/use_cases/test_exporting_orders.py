@@ -297,10 +297,40 @@ def test_orders_that_were_open_at_the_baseline_travel_with_the_first_export_and_
     assert shop.head().position.open_orders == (7,)
     assert shop.head().position.waiting == ()
     assert shop.export().orders == 0
-    shop.till.change_order(8, Closed=False)
-    shop.export()
     shop.export(sweep=True)
     assert shop.snapshots().keys() == {7, 9}
+
+
+@pytest.mark.parametrize("seen_open", [True, False])
+def test_an_order_that_was_closed_at_the_baseline_travels_once_it_is_opened_again(
+    shop: Shop, seen_open: bool
+) -> None:
+    """Its next pick-up waited in the hub for ever: the order itself never came."""
+    for number in (6, 7, 8):
+        shop.till.place_order(number)
+    shop.till.cancel_order(6)
+    shop.till.cancel_order(8)
+    shop.till.pick_up(7, 1)
+    shop.baseline()
+    (entry,) = shop.till.entries(7)
+    shop.till.ring(2, quantity=-1.0, RecallType=3, RecallID=1)
+    shop.till.change_line(entry, QuantityOnOrder=1.0, QuantityRTD=0.0)
+    shop.till.change_order(7, Closed=False)
+    shop.till.change_order(6, Comment="touched")
+    if seen_open:
+        shop.export()
+        assert shop.head().position.open_orders == (7,)
+    shop.till.pick_up(7, 3)
+
+    shop.export()
+
+    closed = [snapshot["closed"] for snapshot in shop.snapshots()[7]]
+    assert closed == ([False, True] if seen_open else [True])
+    assert numbers_of(shop)[-1] == ([7], [3] if seen_open else [2, 3])
+    assert set(shop.snapshots()) == {7}
+    assert shop.head().position.closed_orders == ((6, 6), (8, 8))
+    shop.export(sweep=True)
+    assert set(shop.snapshots()) == {7}
 
 
 def test_an_order_header_committed_before_its_lines_waits_and_arrives_whole(shop: Shop) -> None:

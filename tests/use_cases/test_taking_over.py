@@ -347,6 +347,55 @@ def test_the_statement_names_each_number_under_the_epoch_it_has_now(lives: Lives
     assert (statement.epoch, statement.position.epochs) == (2, shop.head().position.epochs)
 
 
+@pytest.mark.parametrize("rung", [0, 1, 3], ids=["at once", "after one ticket", "after as many tickets"])
+def test_the_database_that_was_replaced_is_refused_when_it_is_put_back(lives: Lives, rung: int) -> None:
+    """Its tickets 4 and 5 were exported once more, as those of the new epoch: sold twice."""
+    shop, original = lives.shop, lives.shop.till
+    for number in (4, 5):
+        original.ring(number, time=at(number))
+    original.place_order(73, time=at(5))
+    shop.export()
+    lives.restore()
+    take_over(shop)
+    for number in range(4, 4 + rung):
+        shop.till.ring(number, time=at(60 + number))
+    shop.export()
+    before, tickets, orders = shop.head(), published(shop, "tickets"), published(shop, "orders")
+    shop.configure(rms_url=SecretStr(original.url))
+    original.ring(6, time=at(90))
+
+    with pytest.raises(CursorWentBack) as stopped:
+        shop.export()
+    with pytest.raises(
+        ConfigurationError, match="is one that was replaced before: it has ticket 5"
+    ) as refused:
+        take_over(shop)
+
+    assert ("it has ticket 5" in stopped.value.message) == (rung == 0)
+    assert "set rms_url of [stores.S1] to the database that was taken over last" in refused.value.next_step
+    assert (shop.head(), published(shop, "tickets"), published(shop, "orders")) == (before, tickets, orders)
+    lives.restore()
+    shop.till.ring(7, time=at(95))
+    assert shop.export().tickets == 1
+
+
+def test_a_younger_backup_of_the_database_that_was_replaced_is_refused_as_well(lives: Lives) -> None:
+    """It has ticket 4 of the first epoch, but not the last one that was published from it."""
+    shop, original = lives.shop, lives.shop.till
+    for number in (4, 5):
+        original.ring(number, time=at(number))
+        shop.export()
+    lives.restore()
+    take_over(shop)
+    shop.configure(rms_url=SecretStr(original.url))
+    with original.writing() as connection:
+        for table in (tables.transaction, tables.transaction_entry, tables.tender_entry):
+            connection.execute(delete(table).where(table.c.TransactionNumber > 4))
+
+    with pytest.raises(CursorWentBack, match="is one that was replaced: it has ticket 4, which was lost"):
+        shop.export()
+
+
 # -- interrupted ------------------------------------------------------------------------------------
 @pytest.fixture
 def restored(small_shop: Shop, tmp_path: Path) -> Path:
