@@ -1,0 +1,373 @@
+"""Takes the hub's products into a store's RMS: validated first, strictly by sequence, answered one by one.
+
+A batch is fetched and checked against its contract before RMS is opened; then each product that differs is
+written in a transaction of its own. After all products of a batch: acknowledge, then archive. Killed
+anywhere, the next run finds what is written already and goes on. Nothing is loaded before a batch waits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from data_contracts.documents import FILES, STREAM_PRODUCTS
+from data_contracts.errors import BatchAltered, ConfigurationError, ContractBroken, ProductRefused
+from data_contracts.manifest import Acknowledgement, Manifest, ProductAnswer, Reason
+from data_contracts.till_items import Policy, Product, products_of, refusal
+from tasks.exchange import batches
+from tasks.exchange.folder import Folder, open_folder
+from tasks.logs import about
+from tasks.rms import items
+from tasks.rms.connection import open_rms
+from tasks.rms.item_plan import ItemPlan, plan_item
+from tasks.rms.item_writing import write_product
+from tasks.rms.schema_guard import check_schema
+from tasks.settings import Settings
+from tasks.use_cases.inbox import BatchRef
+from tasks.use_cases.store_session import utc_now, utc_text
+
+if TYPE_CHECKING:
+    from data_contracts.quarantine import BatchRows
+
+log = logging.getLogger(__name__)
+
+ROUND_BATCHES = 20
+"""Batches looked at together; of a product that stands in several of them only the newest is written."""
+
+
+@dataclass(frozen=True)
+class AppliedBatch:
+    """What became of one batch."""
+
+    path: str
+    state: str
+    """accepted, rejected, or known (it was answered before; now it is archived)."""
+    products: tuple[ProductAnswer, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+    def count(self, state: str) -> int:
+        """How many products were answered so."""
+        return sum(answer.state == state for answer in self.products)
+
+
+@dataclass(frozen=True)
+class ProductsReport:
+    """What one run did at one store."""
+
+    store: str
+    batches: tuple[AppliedBatch, ...] = ()
+    dry_run: bool = False
+
+    def count(self, state: str) -> int:
+        """How many products were answered so: created, updated, unchanged, refused or superseded."""
+        return sum(batch.count(state) for batch in self.batches)
+
+    @property
+    def refused(self) -> tuple[ProductAnswer, ...]:
+        """The products that are not at the till, and why."""
+        return tuple(answer for batch in self.batches for answer in batch.products if answer.rule)
+
+    @property
+    def noted(self) -> tuple[ProductAnswer, ...]:
+        """The products of which something was cut, left out or replaced."""
+        return tuple(answer for batch in self.batches for answer in batch.products if answer.notes)
+
+    @property
+    def sentence(self) -> str:
+        """The report in one line."""
+        states = ("created", "updated", "unchanged", "refused", "superseded")
+        counts = ", ".join(f"{self.count(state)} {state}" for state in states)
+        rejected = sum(batch.state == "rejected" for batch in self.batches)
+        return f"{self.store}: {len(self.batches)} batches, {counts} products; {rejected} batches rejected"
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    """A batch that keeps its contract."""
+
+    manifest: Manifest
+    products: Sequence[Product]
+
+
+def apply_products(
+    settings: Settings, store: str, *, dry_run: bool = False, now: Callable[[], datetime] = utc_now
+) -> ProductsReport:
+    """Write what waits for a store into its RMS, until nothing waits; a dry run looks at one round.
+
+    Raises `ConfigurationError` (products wait and the settings do not let them in; the login may not
+    write), `StoreUnavailable`, `SchemaMismatch`, `TransferInterrupted`.
+    """
+    configured = settings.store(store)
+    folder = open_folder(settings.exchange_url)
+    done: list[AppliedBatch] = []
+    while refs := _waiting(folder, store):
+        if configured.products is None:
+            raise ConfigurationError(
+                f"{len(refs)} batches of products wait for store `{store}`, whose settings do not let any be "
+                "written into its RMS. Nothing was changed.",
+                next_step=f"add [stores.{store}.products] to tillbridge.toml at the store",
+                store=store,
+            )
+        fetched, finished = _fetch(folder, refs, dry_run, now)
+        done += finished
+        if fetched:
+            clock = now().astimezone(ZoneInfo(configured.time_zone)).replace(tzinfo=None, microsecond=0)
+            with _open_items(settings, store) as connection:
+                till = _Till(connection, configured.products.policy(store), clock, dry_run)
+                done += _apply(folder, till, store, fetched, now)
+        if dry_run:
+            break
+    return ProductsReport(store, tuple(done), dry_run)
+
+
+def _waiting(folder: Folder, store: str) -> list[BatchRef]:
+    waiting = batches.waiting_batches(folder, store, STREAM_PRODUCTS)
+    return [BatchRef(store, STREAM_PRODUCTS, *name) for name in waiting[:ROUND_BATCHES]]
+
+
+@contextmanager
+def _open_items(settings: Settings, store: str) -> Iterator[Connection]:
+    """The store's RMS, open for writing items and checked; one run at a time."""
+    with open_rms(settings.rms_url(store), store, writing=True) as connection:
+        with connection.begin():
+            check_schema(connection, store, items.REQUIRED)
+            items.check_lengths(connection, store)
+        with connection.begin():
+            items.take_lock(connection, store)
+        yield connection
+
+
+# -- fetching and validating ----------------------------------------------------------------------------
+def _fetch(
+    folder: Folder, refs: Sequence[BatchRef], dry_run: bool, now: Callable[[], datetime]
+) -> tuple[list[_Fetched], list[AppliedBatch]]:
+    """The batches that can be applied, in the order of their sequence, and those that are finished here.
+
+    Finished are what was answered before, and what is not what its manifest or its contract says.
+    """
+    answered = set(batches.answered_batches(folder, refs[0].store, STREAM_PRODUCTS))
+    finished: list[AppliedBatch] = []
+    readable: list[tuple[Manifest, BatchRows]] = []
+    for ref in refs:
+        manifest: Manifest | None = None
+        with about(**ref._asdict()):
+            try:
+                manifest = batches.fetch_manifest(folder, *ref)
+                if (ref.sequence, ref.batch_id) in answered:
+                    finished.append(_archive_again(folder, manifest, dry_run))
+                    continue
+                readable.append((manifest, _read(folder, manifest, now())))
+            except (BatchAltered, ContractBroken) as error:
+                rule = "altered" if isinstance(error, BatchAltered) else "structure"
+                reason = Reason(rule=rule, message=error.message, fix=error.next_step)
+                finished.append(_reject(folder, ref, manifest, (reason,), dry_run, now))
+    fetched = []
+    for manifest, rows, reasons in _validated(readable):
+        if reasons:
+            ref = BatchRef(manifest.store, manifest.stream, manifest.sequence, manifest.batch_id)
+            finished.append(_reject(folder, ref, manifest, reasons, dry_run, now))
+        else:
+            fetched.append(_Fetched(manifest, _products(rows)))
+    return fetched, finished
+
+
+def _read(folder: Folder, manifest: Manifest, now: datetime) -> BatchRows:
+    from data_contracts.frames import read_rows
+    from data_contracts.quarantine import BatchRows, check_sums
+
+    files = batches.fetch_files(folder, manifest, now=now)
+    rows = {}
+    for role, columns in FILES[STREAM_PRODUCTS].items():
+        entry = manifest.file(role)
+        rows[role] = read_rows(files[role], columns, entry.name)
+    check_sums(manifest, rows)
+    return BatchRows(STREAM_PRODUCTS, manifest.path, manifest.store, frozenset({manifest.epoch}), rows)
+
+
+def _validated(
+    readable: Sequence[tuple[Manifest, BatchRows]],
+) -> Iterator[tuple[Manifest, BatchRows, tuple[Reason, ...]]]:
+    """Each batch with what its contract has against it; all are checked together."""
+    from data_contracts.quarantine import validate
+
+    verdicts = validate(STREAM_PRODUCTS, [rows for _, rows in readable])
+    for (manifest, rows), verdict in zip(readable, verdicts, strict=True):
+        yield manifest, rows, verdict.reasons if verdict.state == "rejected" else ()
+
+
+def _products(rows: BatchRows) -> list[Product]:
+    from data_contracts.frames import typed
+
+    columns = FILES[STREAM_PRODUCTS]
+    frames = {role: typed(rows.rows[role], columns[role])[0] for role in columns}
+    cells = {role: frame.to_dict("records") for role, frame in frames.items()}
+    return products_of(
+        *([{str(name): value for name, value in row.items()} for row in cells[role]] for role in columns)
+    )
+
+
+def _archive_again(folder: Folder, manifest: Manifest, dry_run: bool) -> AppliedBatch:
+    """A run was killed after it had answered: what is left is to clear away."""
+    if not dry_run:
+        batches.archive(folder, manifest)
+    return AppliedBatch(manifest.path, "known")
+
+
+def _reject(
+    folder: Folder,
+    ref: BatchRef,
+    manifest: Manifest | None,
+    reasons: tuple[Reason, ...],
+    dry_run: bool,
+    now: Callable[[], datetime],
+) -> AppliedBatch:
+    """Refuse a batch whole: acknowledged with the reasons and out of the way of the next ones."""
+    log.error("rejected %s: %s", ref.path, reasons[0].message)
+    if not dry_run:
+        batches.acknowledge(
+            folder,
+            Acknowledgement(
+                **ref._asdict(), state="rejected", reasons=reasons, acknowledged_utc=utc_text(now())
+            ),
+        )
+        if manifest is None:
+            batches.set_aside(folder, *ref)
+        else:
+            batches.archive(folder, manifest)
+    return AppliedBatch(ref.path, "rejected", reasons=reasons)
+
+
+# -- applying -------------------------------------------------------------------------------------------
+def _apply(
+    folder: Folder, till: _Till, store: str, fetched: Sequence[_Fetched], now: Callable[[], datetime]
+) -> list[AppliedBatch]:
+    """Answer for each batch in the order of its sequence; of each product the newest one is written."""
+    done = []
+    taken = _in_sequence(fetched, _last_applied(folder, store))
+    newest = {product.key: name for name in taken for product in taken[name]}
+    for batch in fetched:
+        manifest = batch.manifest
+        with about(
+            store=store, stream=manifest.stream, sequence=manifest.sequence, batch_id=manifest.batch_id
+        ):
+            current = [p for p in taken.get(manifest.name, ()) if newest[p.key] == manifest.name]
+            answers = dict(zip((p.key for p in current), till.apply(current), strict=True))
+            products = tuple(answers.get(p.key) or _answer(p, "superseded") for p in batch.products)
+            done.append(AppliedBatch(manifest.path, "accepted", products))
+            log.info("applied %s: %s", manifest.path, _counted(products))
+            if not till.dry_run:
+                batches.acknowledge(folder, _acknowledgement(manifest, products, utc_text(now())))
+                batches.archive(folder, manifest)
+    return done
+
+
+def _in_sequence(fetched: Sequence[_Fetched], applied: int) -> dict[str, Sequence[Product]]:
+    """Name -> products of the batches that count: each with a sequence above all before it."""
+    taken = {}
+    for batch in fetched:
+        if batch.manifest.sequence > applied:
+            taken[batch.manifest.name] = batch.products
+            applied = batch.manifest.sequence
+    return taken
+
+
+def _last_applied(folder: Folder, store: str) -> int:
+    """The highest sequence that was answered and not rejected: a rejected batch changed nothing."""
+    for sequence, batch_id in reversed(batches.answered_batches(folder, store, STREAM_PRODUCTS)):
+        try:
+            ack = batches.read_ack(folder, store, STREAM_PRODUCTS, sequence, batch_id)
+        except ContractBroken as error:
+            log.warning("%s; it counts as applied", error.message)
+            return sequence
+        if ack is not None and ack.state == "accepted":
+            return sequence
+    return 0
+
+
+def _acknowledgement(manifest: Manifest, products: tuple[ProductAnswer, ...], at: str) -> Acknowledgement:
+    return Acknowledgement(
+        store=manifest.store,
+        stream=manifest.stream,
+        sequence=manifest.sequence,
+        batch_id=manifest.batch_id,
+        state="accepted",
+        accepted=sum(answer.at_till for answer in products),
+        quarantined=sum(answer.state == "refused" for answer in products),
+        seen_before=sum(answer.state == "superseded" for answer in products),
+        products=products,
+        acknowledged_utc=at,
+    )
+
+
+def _counted(answers: Sequence[ProductAnswer]) -> str:
+    return ", ".join(f"{n} {state}" for state, n in Counter(a.state for a in answers).items()) or "nothing"
+
+
+def _answer(product: Product, state: str, notes: tuple[str, ...] = (), **why: str) -> ProductAnswer:
+    return ProductAnswer.model_validate(
+        {"sku": product.row["sku"], "revision": product.revision, "state": state, "notes": notes, **why}
+    )
+
+
+class _Till:
+    """A store's RMS while products are applied."""
+
+    def __init__(self, connection: Connection, policy: Policy, local: datetime, dry_run: bool) -> None:
+        self._connection = connection
+        self._policy = policy
+        self._local = local
+        self.dry_run = dry_run
+        self._filing: items.Filing | None = None
+        with connection.begin():
+            self._headquarters = items.headquarters(connection)
+
+    def apply(self, products: Sequence[Product]) -> list[ProductAnswer]:
+        """An answer for each product, in their order."""
+        if not products:
+            return []
+        if self._headquarters:
+            return [self._refuse(product, self._under_headquarters(product)) for product in products]
+        with self._connection.begin():
+            codes = {code for product in products for code in (product.sku, *product.codes)}
+            directory = items.look_up(self._connection, codes, {product.sku for product in products})
+        return [self._apply_one(product, directory) for product in products]
+
+    def _apply_one(self, product: Product, directory: items.Directory) -> ProductAnswer:
+        try:
+            if self._filing is None:
+                with self._connection.begin():
+                    self._filing = items.read_filing(self._connection)
+            plan = plan_item(product, self._policy, directory, self._filing)
+            if plan.state != "unchanged" and not self.dry_run:
+                plan = self._write(product, plan, directory, self._filing)
+            return _answer(product, plan.state, plan.notes)
+        except ProductRefused as error:
+            return self._refuse(product, error)
+
+    def _write(
+        self, product: Product, plan: ItemPlan, directory: items.Directory, filing: items.Filing
+    ) -> ItemPlan:
+        known = (directory, filing)
+        done = write_product(self._connection, product, self._policy, plan, known, self._local)
+        if plan.needs_filing:
+            self._filing = None  # read anew: there is something new in it
+        return done
+
+    def _refuse(self, product: Product, error: ProductRefused) -> ProductAnswer:
+        return _answer(product, "refused", rule=error.rule, message=error.message, fix=error.next_step)
+
+    def _under_headquarters(self, product: Product) -> ProductRefused:
+        return refusal(
+            "headquarters",
+            f"Product `{product.sku}` was not written: this store is under Headquarters "
+            f"({self._headquarters}), which owns its items; one made here would break its transfers.",
+            "bring the product in at Headquarters by a worksheet, or stop sending products to this store",
+        )
