@@ -6,18 +6,33 @@ ID comes from SCOPE_IDENTITY(). LastUpdated is the database server's own time, a
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Insert, Table, Update, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from data_contracts.errors import ProductRefused
+from data_contracts.manifest import ProductAnswer
 from data_contracts.till_items import Entry, Policy, Product, refusal
 from tasks import faults
 from tasks.rms import tables as rms
-from tasks.rms.connection import row_refusal
+from tasks.rms.connection import open_rms, row_refusal
 from tasks.rms.item_plan import ItemPlan, Reference, plan_item
-from tasks.rms.items import Directory, Filing, look_up, read_filing, read_items
+from tasks.rms.items import (
+    REQUIRED,
+    Directory,
+    Filing,
+    check_lengths,
+    headquarters,
+    look_up,
+    read_filing,
+    read_items,
+    take_lock,
+)
+from tasks.rms.schema_guard import check_schema
 
 faults.declare("rms.item.write", "rms.item.written", "rms.item.committed")
 
@@ -37,6 +52,84 @@ WRITABLE: dict[str, tuple[str, ...]] = {
 """table -> the columns that tillbridge may write in a real RMS; every other one keeps RMS's own default."""
 
 Stamp = datetime | ColumnElement[Any]
+
+
+@contextmanager
+def open_items(url: str, store: str) -> Iterator[Connection]:
+    """A store's RMS, open for writing items and checked for what that needs; one run at a time.
+
+    Errors as in `open_rms` and `check_schema`; `StoreUnavailable` if another run is at work.
+    """
+    with open_rms(url, store, writing=True) as connection:
+        with connection.begin():
+            check_schema(connection, store, REQUIRED)
+            check_lengths(connection, store)
+        with connection.begin():
+            take_lock(connection, store)
+        yield connection
+
+
+class ItemWriter:
+    """A store's RMS while products are applied to it; with a dry run nothing is written."""
+
+    def __init__(
+        self, connection: Connection, policy: Policy, local: datetime, *, dry_run: bool = False
+    ) -> None:
+        self._connection = connection
+        self._policy = policy
+        self._local = local
+        self.dry_run = dry_run
+        self._filing: Filing | None = None
+        with connection.begin():
+            self._headquarters = headquarters(connection)
+
+    def apply(self, products: Sequence[Product]) -> list[ProductAnswer]:
+        """An answer for each product, in their order."""
+        if not products:
+            return []
+        if self._headquarters:
+            return [self._refuse(product, self._under_headquarters(product)) for product in products]
+        with self._connection.begin():
+            codes = {code for product in products for code in (product.sku, *product.codes)}
+            directory = look_up(self._connection, codes, {product.sku for product in products})
+        return [self._apply_one(product, directory) for product in products]
+
+    def _apply_one(self, product: Product, directory: Directory) -> ProductAnswer:
+        try:
+            if self._filing is None:
+                with self._connection.begin():
+                    self._filing = read_filing(self._connection)
+            plan = plan_item(product, self._policy, directory, self._filing)
+            if plan.state != "unchanged" and not self.dry_run:
+                plan = self._write(product, plan, directory, self._filing)
+            return answer(product, plan.state, plan.notes)
+        except ProductRefused as error:
+            return self._refuse(product, error)
+
+    def _write(self, product: Product, plan: ItemPlan, directory: Directory, filing: Filing) -> ItemPlan:
+        known = (directory, filing)
+        done = write_product(self._connection, product, self._policy, plan, known, self._local)
+        if plan.needs_filing:
+            self._filing = None  # read anew: there is something new in it
+        return done
+
+    def _refuse(self, product: Product, error: ProductRefused) -> ProductAnswer:
+        return answer(product, "refused", rule=error.rule, message=error.message, fix=error.next_step)
+
+    def _under_headquarters(self, product: Product) -> ProductRefused:
+        return refusal(
+            "headquarters",
+            f"Product `{product.sku}` was not written: this store is under Headquarters "
+            f"({self._headquarters}), which owns its items; one made here would break its transfers.",
+            "bring the product in at Headquarters by a worksheet, or stop sending products to this store",
+        )
+
+
+def answer(product: Product, state: str, notes: tuple[str, ...] = (), **why: str) -> ProductAnswer:
+    """What became of a product."""
+    return ProductAnswer.model_validate(
+        {"sku": product.row["sku"], "revision": product.revision, "state": state, "notes": notes, **why}
+    )
 
 
 def now_in_rms(connection: Connection, local: datetime) -> Stamp:
@@ -147,7 +240,7 @@ def insert_row(table: str, values: dict[str, Any]) -> Insert:
 def update_row(table: str, row_id: int, values: dict[str, Any]) -> Update:
     """Some columns of one row, by its primary key."""
     target = rms.metadata.tables[table]
-    return update(target).where(row_id == target.c.ID).values(_allowed(table, values))
+    return update(target).filter_by(ID=row_id).values(_allowed(table, values))
 
 
 def _allowed(table: str, values: dict[str, Any]) -> dict[str, Any]:

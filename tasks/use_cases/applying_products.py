@@ -10,26 +10,19 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
-
 from data_contracts.documents import FILES, STREAM_PRODUCTS
-from data_contracts.errors import BatchAltered, ConfigurationError, ContractBroken, ProductRefused
+from data_contracts.errors import BatchAltered, ConfigurationError, ContractBroken
 from data_contracts.manifest import Acknowledgement, Manifest, ProductAnswer, Reason
-from data_contracts.till_items import Policy, Product, products_of, refusal
+from data_contracts.till_items import Product, products_of
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder, open_folder
 from tasks.logs import about
-from tasks.rms import items
-from tasks.rms.connection import open_rms
-from tasks.rms.item_plan import ItemPlan, plan_item
-from tasks.rms.item_writing import write_product
-from tasks.rms.schema_guard import check_schema
+from tasks.rms.item_writing import ItemWriter, answer, open_items
 from tasks.settings import Settings
 from tasks.use_cases.inbox import BatchRef
 from tasks.use_cases.store_session import utc_now, utc_text
@@ -55,7 +48,7 @@ class AppliedBatch:
 
     def count(self, state: str) -> int:
         """How many products were answered so."""
-        return sum(answer.state == state for answer in self.products)
+        return sum(product.state == state for product in self.products)
 
 
 @dataclass(frozen=True)
@@ -73,12 +66,12 @@ class ProductsReport:
     @property
     def refused(self) -> tuple[ProductAnswer, ...]:
         """The products that are not at the till, and why."""
-        return tuple(answer for batch in self.batches for answer in batch.products if answer.rule)
+        return tuple(product for batch in self.batches for product in batch.products if product.rule)
 
     @property
     def noted(self) -> tuple[ProductAnswer, ...]:
         """The products of which something was cut, left out or replaced."""
-        return tuple(answer for batch in self.batches for answer in batch.products if answer.notes)
+        return tuple(product for batch in self.batches for product in batch.products if product.notes)
 
     @property
     def sentence(self) -> str:
@@ -120,9 +113,9 @@ def apply_products(
         done += finished
         if fetched:
             clock = now().astimezone(ZoneInfo(configured.time_zone)).replace(tzinfo=None, microsecond=0)
-            with _open_items(settings, store) as connection:
-                till = _Till(connection, configured.products.policy(store), clock, dry_run)
-                done += _apply(folder, till, store, fetched, now)
+            with open_items(settings.rms_url(store), store) as connection:
+                writer = ItemWriter(connection, configured.products.policy(store), clock, dry_run=dry_run)
+                done += _apply(folder, writer, fetched, now)
         if dry_run:
             break
     return ProductsReport(store, tuple(done), dry_run)
@@ -131,18 +124,6 @@ def apply_products(
 def _waiting(folder: Folder, store: str) -> list[BatchRef]:
     waiting = batches.waiting_batches(folder, store, STREAM_PRODUCTS)
     return [BatchRef(store, STREAM_PRODUCTS, *name) for name in waiting[:ROUND_BATCHES]]
-
-
-@contextmanager
-def _open_items(settings: Settings, store: str) -> Iterator[Connection]:
-    """The store's RMS, open for writing items and checked; one run at a time."""
-    with open_rms(settings.rms_url(store), store, writing=True) as connection:
-        with connection.begin():
-            check_schema(connection, store, items.REQUIRED)
-            items.check_lengths(connection, store)
-        with connection.begin():
-            items.take_lock(connection, store)
-        yield connection
 
 
 # -- fetching and validating ----------------------------------------------------------------------------
@@ -247,10 +228,11 @@ def _reject(
 
 # -- applying -------------------------------------------------------------------------------------------
 def _apply(
-    folder: Folder, till: _Till, store: str, fetched: Sequence[_Fetched], now: Callable[[], datetime]
+    folder: Folder, writer: ItemWriter, fetched: Sequence[_Fetched], now: Callable[[], datetime]
 ) -> list[AppliedBatch]:
     """Answer for each batch in the order of its sequence; of each product the newest one is written."""
     done = []
+    store = fetched[0].manifest.store
     taken = _in_sequence(fetched, _last_applied(folder, store))
     newest = {product.key: name for name in taken for product in taken[name]}
     for batch in fetched:
@@ -259,11 +241,11 @@ def _apply(
             store=store, stream=manifest.stream, sequence=manifest.sequence, batch_id=manifest.batch_id
         ):
             current = [p for p in taken.get(manifest.name, ()) if newest[p.key] == manifest.name]
-            answers = dict(zip((p.key for p in current), till.apply(current), strict=True))
-            products = tuple(answers.get(p.key) or _answer(p, "superseded") for p in batch.products)
+            answers = dict(zip((p.key for p in current), writer.apply(current), strict=True))
+            products = tuple(answers.get(p.key) or answer(p, "superseded") for p in batch.products)
             done.append(AppliedBatch(manifest.path, "accepted", products))
             log.info("applied %s: %s", manifest.path, _counted(products))
-            if not till.dry_run:
+            if not writer.dry_run:
                 batches.acknowledge(folder, _acknowledgement(manifest, products, utc_text(now())))
                 batches.archive(folder, manifest)
     return done
@@ -299,9 +281,9 @@ def _acknowledgement(manifest: Manifest, products: tuple[ProductAnswer, ...], at
         sequence=manifest.sequence,
         batch_id=manifest.batch_id,
         state="accepted",
-        accepted=sum(answer.at_till for answer in products),
-        quarantined=sum(answer.state == "refused" for answer in products),
-        seen_before=sum(answer.state == "superseded" for answer in products),
+        accepted=sum(product.at_till for product in products),
+        quarantined=sum(product.state == "refused" for product in products),
+        seen_before=sum(product.state == "superseded" for product in products),
         products=products,
         acknowledged_utc=at,
     )
@@ -309,65 +291,3 @@ def _acknowledgement(manifest: Manifest, products: tuple[ProductAnswer, ...], at
 
 def _counted(answers: Sequence[ProductAnswer]) -> str:
     return ", ".join(f"{n} {state}" for state, n in Counter(a.state for a in answers).items()) or "nothing"
-
-
-def _answer(product: Product, state: str, notes: tuple[str, ...] = (), **why: str) -> ProductAnswer:
-    return ProductAnswer.model_validate(
-        {"sku": product.row["sku"], "revision": product.revision, "state": state, "notes": notes, **why}
-    )
-
-
-class _Till:
-    """A store's RMS while products are applied."""
-
-    def __init__(self, connection: Connection, policy: Policy, local: datetime, dry_run: bool) -> None:
-        self._connection = connection
-        self._policy = policy
-        self._local = local
-        self.dry_run = dry_run
-        self._filing: items.Filing | None = None
-        with connection.begin():
-            self._headquarters = items.headquarters(connection)
-
-    def apply(self, products: Sequence[Product]) -> list[ProductAnswer]:
-        """An answer for each product, in their order."""
-        if not products:
-            return []
-        if self._headquarters:
-            return [self._refuse(product, self._under_headquarters(product)) for product in products]
-        with self._connection.begin():
-            codes = {code for product in products for code in (product.sku, *product.codes)}
-            directory = items.look_up(self._connection, codes, {product.sku for product in products})
-        return [self._apply_one(product, directory) for product in products]
-
-    def _apply_one(self, product: Product, directory: items.Directory) -> ProductAnswer:
-        try:
-            if self._filing is None:
-                with self._connection.begin():
-                    self._filing = items.read_filing(self._connection)
-            plan = plan_item(product, self._policy, directory, self._filing)
-            if plan.state != "unchanged" and not self.dry_run:
-                plan = self._write(product, plan, directory, self._filing)
-            return _answer(product, plan.state, plan.notes)
-        except ProductRefused as error:
-            return self._refuse(product, error)
-
-    def _write(
-        self, product: Product, plan: ItemPlan, directory: items.Directory, filing: items.Filing
-    ) -> ItemPlan:
-        known = (directory, filing)
-        done = write_product(self._connection, product, self._policy, plan, known, self._local)
-        if plan.needs_filing:
-            self._filing = None  # read anew: there is something new in it
-        return done
-
-    def _refuse(self, product: Product, error: ProductRefused) -> ProductAnswer:
-        return _answer(product, "refused", rule=error.rule, message=error.message, fix=error.next_step)
-
-    def _under_headquarters(self, product: Product) -> ProductRefused:
-        return refusal(
-            "headquarters",
-            f"Product `{product.sku}` was not written: this store is under Headquarters "
-            f"({self._headquarters}), which owns its items; one made here would break its transfers.",
-            "bring the product in at Headquarters by a worksheet, or stop sending products to this store",
-        )
