@@ -119,7 +119,7 @@ def row_refusal(error: SQLAlchemyError) -> str | None:
     kind = type(original).__name__
     if not state:  # SQLite
         name = getattr(original, "sqlite_errorname", "")
-        return f"{kind}, {name}" if kind == "IntegrityError" else None
+        return ", ".join(filter(None, (kind, name))) if kind == "IntegrityError" else None
     if state.startswith((*_TRANSIENT_STATES, *_REFUSED_STATES)) or number in _NOT_ABOUT_A_ROW:
         return None
     return ", ".join(part for part in (f"SQLSTATE {state}", number and f"error {number}") if part)
