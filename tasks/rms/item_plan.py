@@ -61,16 +61,32 @@ class ItemPlan:
         return any(isinstance(named, Entry) for named in (self.department, self.category, self.supplier))
 
 
-def plan_item(product: Product, policy: Policy, directory: Directory, filing: Filing) -> ItemPlan:
-    """What is to be done about a product.
+@dataclass(frozen=True)
+class Known:
+    """By what a plan is made."""
 
-    `directory` knows the SKU and the codes of the product. Raises `ProductRefused` with rule and fix.
-    """
+    directory: Directory
+    """Knows the SKU and the codes of the product."""
+    filing: Filing
+    products: frozenset[str] = frozenset()
+    """Keys of the products that come along."""
+
+
+def plan_item(product: Product, policy: Policy, known: Known) -> ItemPlan:
+    """What is to be done about a product; raises `ProductRefused` with rule and fix."""
     check_sku(product)
-    holder = _find(product, directory)
+    holder = _find(product, known.directory)
     if holder is None:
-        return _create(product, policy, directory, filing)
-    return _update(product, policy, directory, filing, holder)
+        return _create(product, policy, known.directory, known.filing)
+    if holder.is_alias and sku_key(holder.label) in known.products:
+        raise refusal(
+            "sku_is_alias",
+            f"`{product.sku}` is an alias of item `{holder.label}` at the till, which is another product of "
+            "the hub: one item cannot be two products.",
+            f"take the code `{product.sku}` from `{holder.label}` in the hub, delete the alias in RMS, then "
+            "send the product again",
+        )
+    return _update(product, policy, known.directory, known.filing, holder)
 
 
 def _find(product: Product, directory: Directory) -> Holder | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,7 @@ from data_contracts.till_items import Entry, Policy, Product, refusal
 from tasks import faults
 from tasks.rms import tables as rms
 from tasks.rms.connection import open_rms, row_refusal
-from tasks.rms.item_plan import ItemPlan, Reference, plan_item
+from tasks.rms.item_plan import ItemPlan, Known, Reference, plan_item
 from tasks.rms.items import (
     REQUIRED,
     Directory,
@@ -92,26 +93,23 @@ class ItemWriter:
         with self._connection.begin():
             codes = {code for product in products for code in (product.sku, *product.codes)}
             directory = look_up(self._connection, codes, {product.sku for product in products})
-        return [self._apply_one(product, directory) for product in products]
+        keys = frozenset(product.key for product in products)
+        return [self._apply_one(product, directory, keys) for product in products]
 
-    def _apply_one(self, product: Product, directory: Directory) -> ProductAnswer:
+    def _apply_one(self, product: Product, directory: Directory, keys: frozenset[str]) -> ProductAnswer:
         try:
             if self._filing is None:
                 with self._connection.begin():
                     self._filing = read_filing(self._connection)
-            plan = plan_item(product, self._policy, directory, self._filing)
+            known = Known(directory, self._filing, keys)
+            plan = plan_item(product, self._policy, known)
             if plan.state != "unchanged" and not self.dry_run:
-                plan = self._write(product, plan, directory, self._filing)
+                if plan.needs_filing:
+                    self._filing = None  # read anew: there will be something new in it
+                plan = write_product(self._connection, product, self._policy, plan, known, self._local)
             return answer(product, plan.state, plan.notes)
         except ProductRefused as error:
             return self._refuse(product, error)
-
-    def _write(self, product: Product, plan: ItemPlan, directory: Directory, filing: Filing) -> ItemPlan:
-        known = (directory, filing)
-        done = write_product(self._connection, product, self._policy, plan, known, self._local)
-        if plan.needs_filing:
-            self._filing = None  # read anew: there is something new in it
-        return done
 
     def _refuse(self, product: Product, error: ProductRefused) -> ProductAnswer:
         return answer(product, "refused", rule=error.rule, message=error.message, fix=error.next_step)
@@ -142,7 +140,7 @@ def write_product(
     product: Product,
     policy: Policy,
     plan: ItemPlan,
-    known: tuple[Directory, Filing],
+    known: Known,
     local: datetime,
 ) -> ItemPlan:
     """Carry out a plan in a transaction of its own and return what was really done.
@@ -154,7 +152,7 @@ def write_product(
     try:
         with connection.begin():
             faults.point("rms.item.write")
-            directory, filing = known
+            directory, filing = known.directory, known.filing
             if plan.needs_codes:
                 codes = (product.sku, *product.codes)
                 directory = look_up(connection, codes, (product.sku,), locked=True)
@@ -163,7 +161,7 @@ def write_product(
                 directory = Directory(directory.holders, fresh)
             if plan.needs_filing:
                 filing = read_filing(connection, locked=True)
-            decided = plan_item(product, policy, directory, filing)
+            decided = plan_item(product, policy, replace(known, directory=directory, filing=filing))
             if decided.state != "unchanged":
                 _write(connection, decided, now_in_rms(connection, local))
             faults.point("rms.item.written")

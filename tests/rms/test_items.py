@@ -324,6 +324,14 @@ def test_an_alias_that_is_the_sku_names_the_item(counter: Counter) -> None:
     assert len(counter.rows()["Item"]) == 5
 
 
+def test_one_item_is_never_two_products_of_a_batch(small_counter: Counter) -> None:
+    """The hub has given one product the SKU of another as a code."""
+    answers = small_counter.send(product("A", "B", price="1.00"), product("B", price="2.00"))
+
+    assert (answers["A"].state, answers["B"].rule) == ("created", "sku_is_alias")
+    assert small_counter.item("A")["Price"] == 10_000
+
+
 def test_a_barcode_alone_never_makes_two_products_one(counter: Counter) -> None:
     counter.write(insert(tables.alias).values(ItemID=2, Alias="2000000000022"))
 

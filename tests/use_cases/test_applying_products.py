@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from data_contracts.documents import STREAM_PRODUCTS
@@ -371,3 +374,52 @@ def test_what_the_shop_changed_of_the_hub_s_is_set_back_with_the_next_batch(shop
     (answer,) = answer_to(shop.folder, again).products
     assert answer.notes == ("Price was 9.99 at the till, is 8.50 now.",)
     assert report.count("updated") == 1
+
+
+@pytest.mark.slow
+@settings(max_examples=12, deadline=None, phases=(Phase.reuse, Phase.generate))
+@given(
+    prices=st.lists(
+        st.dictionaries(st.sampled_from("ABC"), st.integers(1, 9), min_size=1), min_size=4, max_size=4
+    ),
+    order=st.permutations(range(4)),
+    kills=st.lists(st.none() | st.integers(0, 15), min_size=4, max_size=4),
+)
+def test_in_whatever_order_batches_arrive_the_newest_that_was_in_time_counts(
+    template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    prices: list[dict[str, int]],
+    order: list[int],
+    kills: list[int | None],
+) -> None:
+    shop = copied(template, tmp_path_factory.mktemp("arrival"))
+    sent = [publish(shop.folder, *(product(s, price=f"{p}.00") for s, p in row.items())) for row in prices]
+    files = [take_away(shop, manifest) for manifest in sent]
+    expected: dict[str, int] = {}
+    newest = -1
+    for at, kill in zip(order, kills, strict=True):
+        bring_back(shop, files[at])
+        left = kill
+
+        def stop(name: str) -> None:
+            nonlocal left
+            if left == 0:
+                raise Killed(name)
+            left = None if left is None else left - 1
+
+        faults.hook = stop
+        with contextlib.suppress(Killed):
+            apply(shop)
+        faults.hook = None
+        apply(shop)
+        if at > newest:
+            newest = at
+            expected |= {sku: number * 10_000 for sku, number in prices[at].items()}
+        assert {sku: price(shop, sku) for sku in expected} == expected
+        assert len(answer_to(shop.folder, sent[at]).products) == len(prices[at])
+
+    everything = publish(shop.folder, *(product(sku, price="50.00") for sku in "ABC"))
+    apply(shop)
+
+    assert {sku: price(shop, sku) for sku in "ABC"} == dict.fromkeys("ABC", 500_000)
+    assert all(answer.at_till for answer in answer_to(shop.folder, everything).products)
