@@ -142,8 +142,8 @@ def _update(
     if item is None:
         raise refusal(
             "alias_astray",
-            f"`{product.sku}` is an alias of item number {holder.item_id}, which RMS no longer has.",
-            "delete that alias in RMS and send the product again",
+            f"`{product.sku}` is the code of item number {holder.item_id}, which RMS no longer has.",
+            "delete the alias in RMS and send the product again",
         )
     fitted = fit(product, policy, creating=False)
     notes = list(fitted.notes)

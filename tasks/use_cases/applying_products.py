@@ -140,11 +140,11 @@ def _fetch(
     for ref in refs:
         manifest: Manifest | None = None
         with about(**ref._asdict()):
+            if (ref.sequence, ref.batch_id) in answered:
+                finished.append(_archive_again(folder, ref, dry_run))
+                continue
             try:
                 manifest = batches.fetch_manifest(folder, *ref)
-                if (ref.sequence, ref.batch_id) in answered:
-                    finished.append(_archive_again(folder, manifest, dry_run))
-                    continue
                 readable.append((manifest, _read(folder, manifest, now())))
             except (BatchAltered, ContractBroken) as error:
                 rule = "altered" if isinstance(error, BatchAltered) else "structure"
@@ -195,11 +195,14 @@ def _products(rows: BatchRows) -> list[Product]:
     )
 
 
-def _archive_again(folder: Folder, manifest: Manifest, dry_run: bool) -> AppliedBatch:
+def _archive_again(folder: Folder, ref: BatchRef, dry_run: bool) -> AppliedBatch:
     """A run was killed after it had answered: what is left is to clear away."""
     if not dry_run:
-        batches.archive(folder, manifest)
-    return AppliedBatch(manifest.path, "known")
+        try:
+            batches.archive(folder, batches.fetch_manifest(folder, *ref))
+        except (BatchAltered, ContractBroken):
+            batches.set_aside(folder, *ref)
+    return AppliedBatch(ref.path, "known")
 
 
 def _reject(

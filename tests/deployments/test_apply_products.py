@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from tests.hub_products import product, publish
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A sample store that takes products, and its exchange folder; the current folder holds the settings."""
     (tmp_path / "tillbridge.toml").write_text(
         '[stores.S1]\nrms_url = "sqlite:///rms.db"\n[stores.S1.products]\ntax_code = "TAX"\n',
@@ -27,7 +26,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     build_store(f"sqlite:///{tmp_path / 'rms.db'}", store_id=1, invoices=read_invoices()[:2], seed=7)
     LocalFolder(tmp_path / "exchange").take_into_use()
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path
 
 
 def test_products_are_rehearsed_applied_and_found_done(shop: Path) -> None:

@@ -377,7 +377,7 @@ def test_what_the_shop_changed_of_the_hub_s_is_set_back_with_the_next_batch(shop
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None, phases=(Phase.reuse, Phase.generate))
+@settings(max_examples=8, deadline=None, phases=(Phase.reuse, Phase.generate))
 @given(
     prices=st.lists(
         st.dictionaries(st.sampled_from("ABC"), st.integers(1, 9), min_size=1), min_size=4, max_size=4
