@@ -21,7 +21,8 @@ from data_contracts.till_items import Entry, Policy, Product, refusal
 from tasks import faults
 from tasks.rms import tables as rms
 from tasks.rms.connection import open_rms, row_refusal
-from tasks.rms.item_plan import ItemPlan, Known, Reference, plan_item
+from tasks.rms.item_filing import Reference
+from tasks.rms.item_plan import ItemPlan, Known, plan_item
 from tasks.rms.items import (
     REQUIRED,
     Directory,

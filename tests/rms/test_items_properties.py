@@ -15,7 +15,7 @@ from sqlalchemy import insert, update
 
 from data_contracts.documents import sku_key
 from data_contracts.products import FIELDS, Owner
-from data_contracts.till_items import Policy, Product, cut, fit, length
+from data_contracts.till_items import Policy, Product, fit
 from tasks import faults
 from tasks.rms import tables
 from tasks.rms.item_writing import ItemWriter, open_items
@@ -138,14 +138,3 @@ def delivered(till: Till, sent: list[Product], killed_after: int | None) -> list
         finally:
             faults.hook = None
     raise AssertionError("the second run is not killed")
-
-
-@given(st.text(max_size=60), st.integers(0, 40))
-def test_a_cut_text_fits_and_is_the_beginning_of_the_whole(text: str, most: int) -> None:
-    text = text.encode("utf-8", "replace").decode()
-
-    shortened = cut(text, most)
-
-    assert length(shortened) <= most
-    assert text.startswith(shortened)
-    assert shortened == text or length(text) > most
