@@ -152,6 +152,8 @@ def _owned_field(name: str) -> str:
 class ProductSettings(Section):
     """[stores.CODE.products]: products from the hub are written into this store's RMS; without it, none."""
 
+    rms_url: SecretStr | None = None
+    """The store's RMS with a login that may write items; none takes the store's own `rms_url`."""
     owners: dict[Annotated[str, AfterValidator(_owned_field)], Owner] = {}
     """Fields of Item whose owner is another here: `hub`, `create_only` or `store`."""
     tax_code: Annotated[str, Field(max_length=17)] = ""
@@ -176,7 +178,7 @@ class ProductSettings(Section):
 
     def policy(self, store: str) -> Policy:
         """The same, as the mapping takes it."""
-        return Policy(store, **{name: getattr(self, name) for name in type(self).model_fields})
+        return Policy(store, **self.model_dump(exclude={"rms_url"}))
 
 
 class StoreSettings(Section):
@@ -245,6 +247,13 @@ class Settings(Section):
                 store=code,
             )
         return self.database_url(url)
+
+    def items_url(self, code: str) -> str:
+        """URL by which items are written into the store's RMS; errors as in `rms_url`."""
+        products = self.store(code).products
+        if products is None or products.rms_url is None:
+            return self.rms_url(code)
+        return self.database_url(products.rms_url)
 
     @property
     def hub_url(self) -> str:

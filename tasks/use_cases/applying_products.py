@@ -113,7 +113,7 @@ def apply_products(
         done += finished
         if fetched:
             clock = now().astimezone(ZoneInfo(configured.time_zone)).replace(tzinfo=None, microsecond=0)
-            with open_items(settings.rms_url(store), store) as connection:
+            with open_items(settings.items_url(store), store) as connection:
                 writer = ItemWriter(connection, configured.products.policy(store), clock, dry_run=dry_run)
                 done += _apply(folder, writer, fetched, now)
         if dry_run:

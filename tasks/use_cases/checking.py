@@ -83,7 +83,7 @@ def _check_rms(settings: Settings, code: str) -> str:
 
 
 def _check_items(settings: Settings, code: str) -> str:
-    with open_items(settings.rms_url(code), code) as connection:
+    with open_items(settings.items_url(code), code) as connection:
         with connection.begin():
             sign = headquarters(connection)
         if sign:

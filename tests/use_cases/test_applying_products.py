@@ -6,16 +6,18 @@ import contextlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from sqlalchemy import select, update
 
 from data_contracts.documents import STREAM_PRODUCTS
-from data_contracts.errors import ConfigurationError, StoreUnavailable
+from data_contracts.errors import ConfigurationError, StoreUnavailable, TransferInterrupted
 from data_contracts.manifest import Manifest, Reason
 from data_contracts.till_items import Product
 from tasks import faults
@@ -25,7 +27,7 @@ from tasks.settings import ProductSettings
 from tasks.use_cases.applying_products import ProductsReport, apply_products
 from tests.hub_products import answer_to, files_of, product, publish
 from tests.rms_database import Till, rms_rows, stock_up
-from tests.use_cases.store_fixtures import Shop, open_shop
+from tests.use_cases.store_fixtures import Shop, make_shop, open_shop
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,6 +60,16 @@ def copied(template: Path, folder: Path) -> Shop:
     return opened
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def either_shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
+    """The same on both kinds of database."""
+    for opened in make_shop(request.param, tmp_path):
+        stock_up(opened.till)
+        opened.configure(products=ProductSettings())
+        opened.folder.take_into_use()
+        yield opened
+
+
 def apply(shop: Shop, **options: Any) -> ProductsReport:
     return apply_products(shop.settings, "S1", now=shop.now, **options)
 
@@ -76,7 +88,8 @@ def waiting(shop: Shop) -> list[tuple[int, str]]:
     return batches.waiting_batches(shop.folder, "S1", STREAM_PRODUCTS)
 
 
-def test_a_batch_is_applied_answered_product_by_product_and_archived(shop: Shop) -> None:
+def test_a_batch_is_applied_answered_product_by_product_and_archived(either_shop: Shop) -> None:
+    shop = either_shop
     given = (product("NEW", "111", price="1.00"), product("SKU-1", name="Item 1"), product("X", tax_code="?"))
     manifest = publish(shop.folder, *given)
 
@@ -247,6 +260,40 @@ def test_a_batch_that_was_altered_or_cut_is_rejected_and_the_next_one_applied(sh
     assert "have the hub export these products again" in reason.fix
 
 
+def test_a_file_that_is_late_is_waited_for_and_nothing_overtakes_it(shop: Shop) -> None:
+    first = publish(shop.folder, product("A", price="1.00"), created_utc="2026-11-23T12:50:00.000Z")
+    second = publish(shop.folder, product("A", price="2.00"))
+    late = shop.settings.folder / "exchange" / "S1" / "products" / f"{first.name}.product_codes.csv"
+    data = late.read_bytes()
+    late.unlink()
+
+    with pytest.raises(TransferInterrupted, match="is not complete yet"):
+        apply(shop)
+
+    assert price(shop, "A") is None
+    assert [sequence for sequence, _ in waiting(shop)] == [1, 2]
+    late.write_bytes(data)
+    apply(shop)
+    assert (states(shop, first), states(shop, second)) == ({"A": "superseded"}, {"A": "created"})
+
+
+def test_an_answer_stands_whatever_becomes_of_its_batch(shop: Shop) -> None:
+    manifest = publish(shop.folder, product("A"))
+    again = take_away(shop, manifest)
+    bring_back(shop, again)
+    apply(shop)
+    spoiled = {file: b"{" for file in again if file.name.endswith(".manifest.json")}
+    for file in (shop.settings.folder / "exchange" / "S1" / "products" / "archive").iterdir():
+        file.unlink()
+    bring_back(shop, spoiled)
+
+    report = apply(shop)
+
+    assert [batch.state for batch in report.batches] == ["known"]
+    assert states(shop, manifest) == {"A": "created"}
+    assert waiting(shop) == []
+
+
 # -- what stops a run -------------------------------------------------------------------------------------
 def test_a_store_that_does_not_take_products_says_so_only_when_some_wait(shop: Shop) -> None:
     shop.configure(products=None)
@@ -258,6 +305,18 @@ def test_a_store_that_does_not_take_products_says_so_only_when_some_wait(shop: S
 
     assert "[stores.S1.products]" in caught.value.next_step
     assert price(shop, "A") is None
+
+
+def test_items_may_be_written_by_a_login_of_their_own(shop: Shop) -> None:
+    store = shop.settings.stores["S1"]
+    writer = ProductSettings.model_validate({"rms_url": store.rms_url})
+    shop.configure(products=writer, rms_url=SecretStr("sqlite:///nowhere.db"))
+    publish(shop.folder, product("A", price="1.00"))
+
+    apply(shop)
+
+    assert price(shop, "A") == 10_000
+    assert "rms.db" not in repr(shop.settings)
 
 
 def test_a_dry_run_leaves_batches_and_rms_as_they_are(shop: Shop) -> None:
