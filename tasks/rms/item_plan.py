@@ -152,6 +152,7 @@ def _update(
         for name, value in differing.items()
         if name in MONEY or isinstance(value, bool)
     ]
+    notes += [f"{name} was emptied: the hub has none." for name, value in differing.items() if value == ""]
     tax_id = find_tax(product, policy, filing, notes, creating=False)
     department, category = find_department_and_category(product, policy, filing, notes, item)
     supplier = find_supplier(product, policy, filing, notes, creating=False)

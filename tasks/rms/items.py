@@ -139,16 +139,18 @@ _ADVISORY_LOCK = text(f"SELECT pg_try_advisory_lock(hashtextextended('{LOCK_NAME
 
 def check_lengths(connection: Connection, store: str) -> None:
     """`SchemaMismatch` if a text that is written here is narrower than RMS has it."""
+    found = {
+        (table.lower(), column["name"].lower()): getattr(column["type"], "length", None)
+        for (_, table), columns in inspect(connection).get_multi_columns(filter_names=list(REQUIRED)).items()
+        for column in columns
+    }
     narrower = []
-    live = inspect(connection).get_multi_columns(filter_names=list(REQUIRED))
-    for (_, table), columns in live.items():
-        ours = rms.metadata.tables[table]
-        for column in columns:
-            known = ours.c.get(column["name"])
-            wanted = getattr(known.type, "length", None) if known is not None else None
-            found = getattr(column["type"], "length", None)
-            if column["name"] in REQUIRED[table] and wanted and found and found < wanted:
-                narrower.append(f"{table}.{column['name']} ({found} instead of {wanted})")
+    for table, names in REQUIRED.items():
+        for name in names:
+            wanted = getattr(rms.metadata.tables[table].c[name].type, "length", None)
+            live = found.get((table.lower(), name.lower()))
+            if wanted and live and live < wanted:
+                narrower.append(f"{table}.{name} ({live} instead of {wanted})")
     if narrower:
         raise SchemaMismatch(
             f"The RMS database of store `{store}` has narrower texts than RMS: {', '.join(narrower[:8])}. "

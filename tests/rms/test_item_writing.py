@@ -26,7 +26,7 @@ from tasks.rms.item_writing import (
     try_rights,
     update_row,
 )
-from tasks.rms.items import HOLD, REQUIRED, aliases, lookup_codes
+from tasks.rms.items import HOLD, REQUIRED, aliases, lookup_codes, take_lock
 from tasks.rms.tables import READABLE
 from tests.hub_products import product
 from tests.rms.counter import CLOCK, Counter, counter, small_counter, stocked_file
@@ -278,6 +278,26 @@ def test_statements_for_sql_server_are_these() -> None:
     assert sql_server(insert_row("Alias", {"ItemID": 1, "Alias": "1"})) == (
         "INSERT INTO [Alias] ([ItemID], [Alias]) VALUES (:ItemID, :Alias)"
     )
+
+
+def test_on_sql_server_a_lock_of_the_session_keeps_other_runs_out() -> None:
+    said: list[str] = []
+
+    def server(answer: int) -> Any:
+        def execute(statement: Any) -> Any:
+            said.append(str(statement))
+            return SimpleNamespace(scalar_one=lambda: answer)
+
+        return SimpleNamespace(dialect=mssql.dialect(), execute=execute)  # type: ignore[no-untyped-call]
+
+    take_lock(server(0), "S1")
+    with pytest.raises(StoreUnavailable, match="Another run is applying products to store `S1`"):
+        take_lock(server(-1), "S1")
+
+    assert set(said) == {
+        "SET NOCOUNT ON; DECLARE @taken int; EXEC @taken = sp_getapplock @Resource = 'tillbridge-products', "
+        "@LockMode = 'Exclusive', @LockOwner = 'Session', @LockTimeout = 0; SELECT @taken"
+    }
 
 
 def test_no_statement_asks_sql_server_for_what_2005_or_triggers_forbid(small_counter: Counter) -> None:

@@ -137,6 +137,22 @@ def test_of_an_item_that_the_till_has_only_what_the_hub_owns_is_written(counter:
     }
 
 
+def test_a_text_of_the_shop_that_the_hub_empties_is_said(small_counter: Counter) -> None:
+    own = {"SubDescription1": "Shop's own", "ExtendedDescription": "Told at length."}
+    small_counter.write(update(tables.item).where(tables.item.c.ItemLookupCode == "SKU-1").values(**own))
+
+    answer = small_counter.send(product("SKU-1", name="Item 1", sub_description_2="red"))["SKU-1"]
+
+    assert answer.notes == (
+        "ExtendedDescription was emptied: the hub has none.",
+        "SubDescription1 was emptied: the hub has none.",
+    )
+    small_counter.policy(owners=dict.fromkeys(own, "store"))
+    small_counter.write(update(tables.item).where(tables.item.c.ItemLookupCode == "SKU-1").values(**own))
+    assert small_counter.send(product("SKU-1", name="Item 1", sub_description_2="red"))["SKU-1"].notes == ()
+    assert small_counter.item("SKU-1")["SubDescription1"] == "Shop's own"
+
+
 def test_an_inactive_product_is_marked_never_deleted_and_never_created(counter: Counter) -> None:
     answers = counter.send(product("SKU-1", active=False), product("GONE", active=False))
 
