@@ -126,6 +126,10 @@ def _waiting(folder: Folder, store: str) -> list[BatchRef]:
     return [BatchRef(store, STREAM_PRODUCTS, *name) for name in waiting[:ROUND_BATCHES]]
 
 
+def _ref(manifest: Manifest) -> BatchRef:
+    return BatchRef(manifest.store, manifest.stream, manifest.sequence, manifest.batch_id)
+
+
 # -- fetching and validating ----------------------------------------------------------------------------
 def _fetch(
     folder: Folder, refs: Sequence[BatchRef], dry_run: bool, now: Callable[[], datetime]
@@ -153,8 +157,7 @@ def _fetch(
     fetched = []
     for manifest, rows, reasons in _validated(readable):
         if reasons:
-            ref = BatchRef(manifest.store, manifest.stream, manifest.sequence, manifest.batch_id)
-            finished.append(_reject(folder, ref, manifest, reasons, dry_run, now))
+            finished.append(_reject(folder, _ref(manifest), manifest, reasons, dry_run, now))
         else:
             fetched.append(_Fetched(manifest, _products(rows)))
     return fetched, finished
@@ -234,8 +237,12 @@ def _apply(
     folder: Folder, writer: ItemWriter, fetched: Sequence[_Fetched], now: Callable[[], datetime]
 ) -> list[AppliedBatch]:
     """Answer for each batch in the order of its sequence; of each product the newest one is written."""
-    done = []
     store = fetched[0].manifest.store
+    # Another run may have answered while this one fetched; from here on there is only one.
+    answered = set(batches.answered_batches(folder, store, STREAM_PRODUCTS))
+    refs = {batch.manifest.name: _ref(batch.manifest) for batch in fetched}
+    done = [_archive_again(folder, ref, writer.dry_run) for ref in refs.values() if ref[2:] in answered]
+    fetched = [batch for batch in fetched if refs[batch.manifest.name][2:] not in answered]
     taken = _in_sequence(fetched, _last_applied(folder, store))
     newest = {product.key: name for name in taken for product in taken[name]}
     for batch in fetched:

@@ -23,7 +23,9 @@ from data_contracts.till_items import Product
 from tasks import faults
 from tasks.exchange import batches
 from tasks.rms import tables
+from tasks.rms.item_writing import open_items
 from tasks.settings import ProductSettings
+from tasks.use_cases import applying_products
 from tasks.use_cases.applying_products import ProductsReport, apply_products
 from tests.hub_products import answer_to, files_of, product, publish
 from tests.rms_database import Till, rms_rows, stock_up
@@ -416,6 +418,26 @@ def test_another_run_in_between_does_no_harm(shop: Shop, monkeypatch: pytest.Mon
     assert len([r for r in rms_rows(shop.till)["Item"].values() if r["ItemLookupCode"] in "AB"]) == 2
     assert [row["Alias"] for row in rms_rows(shop.till)["Alias"].values()] == ["1"]
     assert set(states(shop, manifest).values()) <= {"created", "unchanged"}
+    assert waiting(shop) == []
+
+
+def test_what_another_run_has_answered_meanwhile_keeps_its_answer(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second run fetched before the first one had answered, and opens RMS only then."""
+    first, second = publish(shop.folder, product("A")), publish(shop.folder, product("B"))
+    opened = open_items
+
+    def after_another_run(url: str, store: str) -> Any:
+        monkeypatch.setattr(applying_products, "open_items", opened)
+        apply(shop)
+        return opened(url, store)
+
+    monkeypatch.setattr(applying_products, "open_items", after_another_run)
+    report = apply(shop)
+
+    assert [batch.state for batch in report.batches] == ["known", "known"]
+    assert (states(shop, first), states(shop, second)) == ({"A": "created"}, {"B": "created"})
     assert waiting(shop) == []
 
 
