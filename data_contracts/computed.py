@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from data_contracts.amounts import SCALE
-from data_contracts.documents import STREAM_ORDERS
+from data_contracts.documents import STREAM_ORDERS, STREAM_PRODUCTS, sku_key
 
 _LIMIT = 2**63 - 1
 
@@ -28,6 +28,8 @@ def add_computed(stream: str, frames: Frames, tolerance_per_line: int) -> dict[s
     """
     if stream == STREAM_ORDERS:
         return _tickets(frames, tolerance_per_line) | _orders(frames)
+    if stream == STREAM_PRODUCTS:
+        return _products(frames)
     return {
         role: frame.assign(overlaps=_overlaps(frame)) if "first_number" in frame.columns else frame
         for role, frame in frames.items()
@@ -138,6 +140,22 @@ def _orders(frames: Frames) -> dict[str, pd.DataFrame]:
         "deposit_tenders": tenders.assign(
             headers_found=_column(headers[document] for document in of_tender),
             history_rows=_column(rows_of[key] for key in pays),
+        ),
+    }
+
+
+def _products(frames: Frames) -> dict[str, pd.DataFrame]:
+    keys = {
+        role: [
+            (at, sku_key(sku)) for at, sku in zip(rows["batch"].tolist(), rows["sku"].tolist(), strict=True)
+        ]
+        for role, rows in frames.items()
+    }
+    rows_of = Counter(keys["products"])
+    return {
+        "products": frames["products"].assign(copies=_column(rows_of[key] for key in keys["products"])),
+        "product_codes": frames["product_codes"].assign(
+            products_found=_column(rows_of[key] for key in keys["product_codes"])
         ),
     }
 

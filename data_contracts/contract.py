@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).with_name("contracts")
 ENGINE = "greatExpectations"
+FIX = "Correct it in RMS; the next export sends it again."
+"""What to do about a column's options, where the contract does not say otherwise."""
 
 Severity = Literal["critical", "warning"]
 
@@ -142,7 +144,7 @@ def _file(entry: SchemaObject) -> FileContract:
     subject = str(about["subject"])
     rules: list[Rule] = []
     for column in entry.properties or []:
-        rules += _option_rules(column, subject)
+        rules += _option_rules(column, subject, str(about.get("fix", FIX)))
         rules += [_quality_rule(quality) for quality in column.quality or []]
     rules += [_quality_rule(quality) for quality in entry.quality or []]
     return FileContract(
@@ -172,7 +174,7 @@ def _quality_rule(quality: DataQuality) -> Rule:
     )
 
 
-def _option_rules(column: SchemaProperty, subject: str) -> Iterator[Rule]:
+def _option_rules(column: SchemaProperty, subject: str, fix: str) -> Iterator[Rule]:
     """The options of a column as critical rules."""
     name, options = str(column.name), dict(column.logicalTypeOptions or {})
 
@@ -183,7 +185,7 @@ def _option_rules(column: SchemaProperty, subject: str) -> Iterator[Rule]:
             expectation=expectation,
             kwargs={"column": name, **kwargs},
             sentence=f"{subject}: `{name}` {what}.",
-            fix="Correct it in RMS; the next export sends it again.",
+            fix=fix,
         )
 
     if (least := options.pop("minLength", None)) is not None:

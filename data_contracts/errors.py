@@ -12,7 +12,8 @@ TillbridgeError                     .transient, .context, .next_step
     ├── CursorWentBack              a restored or replaced RMS database: stops the export
     ├── NotBaselined                the store has no start mark yet, or none that can be read
     ├── SchemaMismatch              a database is older, newer or other than this program expects
-    └── ConfigurationError          a setting is missing or wrong
+    ├── ConfigurationError          a setting is missing or wrong
+    └── ProductRefused              a till cannot hold a product: answered, stops nothing
 
 A message says what was attempted, on which key, what came back and whether retrying can help;
 `next_step` is the one thing to do. No row values, no credentials: `context` holds keys and counts.
@@ -95,3 +96,12 @@ class SchemaMismatch(FinalError):
 
 class ConfigurationError(FinalError):
     """A setting is missing or wrong."""
+
+
+class ProductRefused(FinalError):
+    """A product that a till cannot hold: answered with its reason, the others go on. `rule` names it."""
+
+    @property
+    def rule(self) -> str:
+        """The rule that it breaks, for machines."""
+        return str(self.context.get("rule", ""))

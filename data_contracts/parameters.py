@@ -28,6 +28,14 @@ class ExportScope(Scope):
     )
 
 
+class StoreScope(Scope):
+    """Which store `apply-products` serves."""
+
+    store: str = Field(
+        pattern=_STORE, description="Store code, as in tillbridge.toml.", json_schema_extra={"position": 0}
+    )
+
+
 class StatementScope(Scope):
     """What `publish-statement` covers."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from data_contracts.documents import STREAM_BASELINE, STREAM_ORDERS, STREAM_STATEMENT
+from data_contracts.documents import STREAM_BASELINE, STREAM_ORDERS, STREAM_PRODUCTS, STREAM_STATEMENT
 
 SEND_AGAIN = "have the store send the batch again (`tillbridge resend STORE --batch N` for tickets)"
 """Where the batch is not known by name."""
@@ -21,5 +21,6 @@ def send_again(path: str) -> str:
     return {
         STREAM_ORDERS: f"run `tillbridge resend {store} --batch {found['sequence']}` at the store",
         STREAM_STATEMENT: f"run `tillbridge statement {store}` at the store",
+        STREAM_PRODUCTS: "have the hub export these products again",
         STREAM_BASELINE: "bring the batch back from a backup of the exchange folder",
     }.get(found["stream"], SEND_AGAIN)

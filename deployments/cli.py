@@ -338,6 +338,33 @@ def statement(context: click.Context, stores: Sequence[str], days: int, dry_run:
     _raise_first(failures)
 
 
+@cli.command("apply-products")
+@click.argument("stores", nargs=-1)
+@_DRY_RUN
+@_JSON
+@click.pass_context
+def apply_products(context: click.Context, stores: Sequence[str], dry_run: bool, as_json: bool) -> None:
+    """Write the products that the hub has sent into the RMS items of STORES (default: all).
+
+    Only what the hub owns is written, and only where [stores.CODE.products] lets it; quantities never are,
+    and nothing is deleted. Every product is answered for.
+    """
+    from deployments.reports import show_products
+    from tasks.use_cases.applying_products import apply_products as run
+
+    settings = _settings(context)
+    reports, failures = _each_store(settings, stores, lambda code: run(settings, code, dry_run=dry_run))
+    if as_json:
+        show_json(reports)
+    elif reports:
+        show_products(list(reports.values()))
+        if dry_run:
+            click.echo("Dry run: nothing was written.")
+    _raise_first(failures)
+    if any(batch.state == "rejected" for report in reports.values() for batch in report.batches):
+        context.exit(EXIT_ATTENTION)
+
+
 # -- at the hub -------------------------------------------------------------------------------------
 @cli.command("import")
 @click.argument("stores", nargs=-1)

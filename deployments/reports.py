@@ -15,10 +15,14 @@ from deployments.output import say, show_table
 if TYPE_CHECKING:
     from tasks.hub.lookup import FoundOrder
     from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder
+    from tasks.use_cases.applying_products import ProductsReport
     from tasks.use_cases.finding import FoundReport
     from tasks.use_cases.reconciling import Reconciliation
 
 MOST_FINDINGS = 40
+
+MOST_PRODUCTS = 10
+"""Products printed with their reasons; the acknowledgements hold them all."""
 
 
 def show_advance(report: AdvanceReport) -> None:
@@ -155,3 +159,24 @@ def _list(title: str, texts: tuple[str, ...]) -> None:
     if len(texts) > MOST_FINDINGS:
         say(f"... and {len(texts) - MOST_FINDINGS} more: use --json", indent=4)
     click.echo()
+
+
+def show_products(reports: Sequence[ProductsReport]) -> None:
+    """A row per store, then the products that are not at the till, and what was cut or replaced."""
+    states = ("created", "updated", "unchanged", "refused", "superseded")
+    show_table(
+        ("store", "batches", *states),
+        [(r.store, len(r.batches), *(r.count(state) for state in states)) for r in reports],
+    )
+    for report in reports:
+        for batch in report.batches:
+            for reason in batch.reasons:
+                say(f"{batch.path} was rejected: {reason.message}", bullet="- ")
+        for product in report.refused[:MOST_PRODUCTS]:
+            say(f"{report.store}: {product.message}", bullet="- ")
+            say(f"What to do: {product.fix}.", indent=4)
+        for product in report.noted[:MOST_PRODUCTS]:
+            say(f"{report.store}: {product.sku}: {' '.join(product.notes)}", bullet="- ")
+        more = sum(max(0, len(found) - MOST_PRODUCTS) for found in (report.refused, report.noted))
+        if more:
+            say(f"... and {more} more, in {report.store}/products/acks.", indent=4)

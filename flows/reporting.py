@@ -16,7 +16,9 @@ from data_contracts.amounts import show_money, show_units
 from data_contracts.waiting import WAITING_TO_ADVANCE
 
 if TYPE_CHECKING:
+    from data_contracts.manifest import ProductAnswer
     from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder, StoreAdvance
+    from tasks.use_cases.applying_products import ProductsReport
     from tasks.use_cases.exporting import ExportReport
     from tasks.use_cases.importing import ImportSummary
     from tasks.use_cases.receiving import ReceiptReport
@@ -94,6 +96,36 @@ def show_statement(store: str, report: StatementReport) -> None:
             ],
         ),
     )
+
+
+def show_products(report: ProductsReport) -> None:
+    """What became of each batch, every product that is not at the till, and what was cut or replaced."""
+    get_run_logger().info(report.sentence)
+    if not report.batches:
+        return
+    states = ("created", "updated", "unchanged", "refused", "superseded")
+    parts = [
+        f"# Products to {report.store}" + _dry(report.dry_run),
+        table(
+            ("batch", "state", *states),
+            [(f"`{b.path}`", b.state, *(b.count(state) for state in states)) for b in report.batches],
+        ),
+    ]
+    parts += [f"**{b.path} was rejected:** {reason.message}" for b in report.batches for reason in b.reasons]
+    if report.refused:
+        rows = [(f"`{a.sku}`", a.message, a.fix) for a in report.refused[:MOST_REASONS]]
+        parts += ["## Not at the till", table(("product", "why", "what to do"), rows)]
+        parts += _unlisted(report.refused)
+    if report.noted:
+        rows = [(f"`{a.sku}`", a.state, " ".join(a.notes)) for a in report.noted[:MOST_REASONS]]
+        parts += ["## Cut, left out or replaced", table(("product", "state", "what"), rows)]
+        parts += _unlisted(report.noted)
+    _publish(f"apply-products-{report.store}", *parts)
+
+
+def _unlisted(answers: Sequence[ProductAnswer]) -> list[str]:
+    more = len(answers) - MOST_REASONS
+    return [f"... and {more} more, in the acknowledgements in `acks/`."] if more > 0 else []
 
 
 def show_import(summary: ImportSummary) -> None:

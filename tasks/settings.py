@@ -11,14 +11,24 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from data_contracts.amounts import from_decimal
 from data_contracts.errors import ConfigurationError
+from data_contracts.products import Owner
+from data_contracts.till_items import TRANSFERABLE, Policy
 
 CONFIG_VARIABLE = "TILLBRIDGE_CONFIG"
 DEFAULT_FILE = "tillbridge.toml"
@@ -144,6 +154,46 @@ class CodeSettings(Section):
     """Item types that move no stock: non-inventory and vouchers."""
 
 
+def _owned_field(name: str) -> str:
+    if name not in TRANSFERABLE:
+        raise ValueError(
+            f"is not a field whose owner can be changed; those are {', '.join(sorted(TRANSFERABLE))}"
+        )
+    return name
+
+
+class ProductSettings(Section):
+    """[stores.CODE.products]: products from the hub are written into this store's RMS; without it, none."""
+
+    rms_url: SecretStr | None = None
+    """The store's RMS with a login that may write items; none takes the store's own `rms_url`."""
+    owners: dict[Annotated[str, AfterValidator(_owned_field)], Owner] = {}
+    """Fields of Item whose owner is another here: `hub`, `create_only` or `store`."""
+    tax_code: Annotated[str, Field(max_length=17)] = ""
+    """ItemTax.Code of products that name none; empty: allowed only where the shop's own items have none."""
+    default_department: Annotated[str, Field(max_length=30)] = ""
+    """Code or name of the department of products that name none, or one that may not be created."""
+    create_departments: bool = True
+    """Whether a department that the till does not have is created."""
+    create_categories: bool = True
+    """Whether a category that the department does not have is created."""
+    create_suppliers: bool = False
+    """Whether a supplier that the till does not have is created; otherwise it is left out."""
+    item_types: tuple[int, ...] = (0, 7)
+    """Item types that may be created: standard and non-inventory."""
+
+    @model_validator(mode="after")
+    def _file_together(self) -> Self:
+        owner = Policy(store="", owners=self.owners).owner
+        if owner("DepartmentID") is not owner("CategoryID"):
+            raise ValueError("needs the same owner for DepartmentID and CategoryID, which belong together")
+        return self
+
+    def policy(self, store: str) -> Policy:
+        """The same, as the mapping takes it."""
+        return Policy(store, **self.model_dump(exclude={"rms_url"}))
+
+
 class StoreSettings(Section):
     """[stores.CODE]: one shop."""
 
@@ -173,6 +223,8 @@ class StoreSettings(Section):
     """Whether a layaway or backorder past its date gives its reserved stock back before RMS closes it."""
     codes: CodeSettings = CodeSettings()
     """RMS code tables."""
+    products: ProductSettings | None = None
+    """Products from the hub into this store's RMS; none: nothing is ever written into it."""
 
 
 class Settings(Section):
@@ -208,6 +260,13 @@ class Settings(Section):
                 store=code,
             )
         return self.database_url(url)
+
+    def items_url(self, code: str) -> str:
+        """URL by which items are written into the store's RMS; errors as in `rms_url`."""
+        products = self.store(code).products
+        if products is None or products.rms_url is None:
+            return self.rms_url(code)
+        return self.database_url(products.rms_url)
 
     @property
     def hub_url(self) -> str:

@@ -14,7 +14,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import TillbridgeError
-from data_contracts.parameters import ExportScope, ReceiptScope, StatementScope
+from data_contracts.parameters import ExportScope, ReceiptScope, StatementScope, StoreScope
 from tasks.settings import Settings
 from tasks.use_cases import advancing, importing
 from tasks.use_cases.advancing import AllocatedOrder, StoreAdvance
@@ -22,6 +22,7 @@ from tasks.use_cases.importing import ImportedBatch
 from tasks.use_cases.inbox import BatchRef
 
 if TYPE_CHECKING:
+    from tasks.use_cases.applying_products import ProductsReport
     from tasks.use_cases.exporting import ExportReport
     from tasks.use_cases.receiving import ReceiptReport
     from tasks.use_cases.reconciling import Reconciliation
@@ -58,6 +59,14 @@ def state_store(settings: Settings, scope: StatementScope, dry_run: bool) -> Sta
     from tasks.use_cases.stating import publish_statement
 
     return publish_statement(settings, scope.store, days=scope.days, dry_run=dry_run)
+
+
+@task(name="apply products", task_run_name="apply-products-{scope.store}", **_RETRIES)
+def apply_products(settings: Settings, scope: StoreScope, dry_run: bool) -> ProductsReport:
+    """Write the products that wait for the store into its RMS, and answer for each."""
+    from tasks.use_cases.applying_products import apply_products
+
+    return apply_products(settings, scope.store, dry_run=dry_run)
 
 
 @task(name="find waiting batches", **_RETRIES)

@@ -344,6 +344,29 @@ class Till:
             connection.execute(update(tables.order).where(tables.order.c["ID"] == number).values(Closed=True))
 
 
+def stock_up(till: Till) -> None:
+    """What new products are filed under: item tax TAX, department HOME with category LAMPS, supplier ACME."""
+    with till.writing() as connection:
+        connection.execute(insert(tables.item_tax).values(Code="TAX", Description="VAT"))
+        connection.execute(insert(tables.department).values(code="HOME", Name="Home"))
+        connection.execute(insert(tables.category).values(DepartmentID=1, Code="LAMPS", Name="Lamps"))
+        connection.execute(insert(tables.supplier).values(Code="ACME", SupplierName="Acme Ltd"))
+        connection.execute(update(tables.item).values(TaxID=1, DepartmentID=1))
+        if connection.dialect.name == "postgresql":  # the till has given out numbers of its own
+            connection.execute(text('ALTER TABLE "Item" ALTER COLUMN "ID" RESTART WITH 6'))
+
+
+def rms_rows(till: Till) -> dict[str, dict[int, dict[str, Any]]]:
+    """table -> ID -> row, of every table with an ID."""
+    found = {}
+    with till.engine.connect() as connection:
+        for table in tables.metadata.sorted_tables:
+            if "ID" in table.c:
+                rows = connection.execute(select(table)).mappings()
+                found[table.name] = {row["ID"]: dict(row) for row in rows}
+    return found
+
+
 @contextmanager
 def rms_url(kind: str, folder: Path) -> Iterator[str | None]:
     """URL of an empty database of this test alone; None where no server is named."""

@@ -19,6 +19,7 @@ from tasks.settings import (
     CodeSettings,
     ExchangeSettings,
     HubSettings,
+    ProductSettings,
     StoreSettings,
     WarehouseSettings,
     load_settings,
@@ -35,6 +36,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "channel_warehouses": ChannelWarehouse,
     "stores": StoreSettings,
     "codes": CodeSettings,
+    "products": ProductSettings,
 }
 
 
@@ -84,7 +86,7 @@ def test_every_next_step_names_a_command_that_exists() -> None:
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_setting_stands_in_the_readme_and_in_the_example(section: str) -> None:
-    names = set(SECTIONS[section].model_fields) - {"codes"}
+    names = set(SECTIONS[section].model_fields) - {"codes", "products"}
     example = EXAMPLE.read_text(encoding="utf-8")
 
     assert {name for name in names if f"`{name}`" not in README} == set()

@@ -31,6 +31,7 @@ DESCRIPTION_LENGTH = 30
 TENDERS = (("CASH", "Cash"), ("CARD", "Card"), ("CHECK", "Check"), ("VOUCHER", "Voucher"))
 DEPARTMENTS = ("Home", "Kitchen", "Gifts", "Toys", "Services")
 CATEGORIES = ("Everyday", "Seasonal", "Clearance")
+SUPPLIERS = ("Abbey", "Northern", "Riverside")
 UK_VAT = 2_000
 """20 % in basis points."""
 
@@ -199,6 +200,13 @@ def _fill_shop(connection: Connection, mark: marker.Mark, opened: datetime) -> N
             {"DepartmentID": department, "Name": name, "Code": f"{department}-{name.upper()}"}
             for department in range(1, len(DEPARTMENTS) + 1)
             for name in CATEGORIES
+        ],
+    )
+    connection.execute(
+        insert(rms.supplier),
+        [
+            {"SupplierName": f"{name} Trading", "Code": name.upper(), "LastUpdated": opened}
+            for name in SUPPLIERS
         ],
     )
 

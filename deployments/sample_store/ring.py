@@ -155,6 +155,23 @@ def read_items(connection: Connection) -> dict[str, StockItem]:
     return {sku_key(row[1]): StockItem(*row) for row in rows}
 
 
+def read_item(connection: Connection, code: str) -> StockItem | None:
+    """The item that a till finds by a code, its own or an alias, as it stands now; None if there is none."""
+    item, alias = rms.item.c, rms.alias.c
+    key = sku_key(code)
+    columns = (item.ID, item.ItemLookupCode, item.ItemType, item.Price, item.Cost, item.Taxable)
+    own = select(*columns).where(func.upper(func.rtrim(item.ItemLookupCode)) == key)
+    by_alias = (
+        select(*columns)
+        .join_from(rms.item, rms.alias, alias.ItemID == item.ID)
+        .where(func.upper(func.rtrim(alias.Alias)) == key)
+    )
+    for query in (own, by_alias):
+        if (row := connection.execute(query.order_by(item.ID).limit(1)).first()) is not None:
+            return StockItem(*row)
+    return None
+
+
 def share_of(amount: int, part: int, whole: int) -> int:
     """`part` of `whole` of an amount, to the cent; nothing of nothing."""
     return rounded(amount * part, whole * CENT) * CENT if whole else 0

@@ -59,6 +59,16 @@ class Rung(NamedTuple):
         return self.kind in TICKET_KINDS
 
 
+class ItemAtTill(NamedTuple):
+    """What a till shows of an item; `price` in ten-thousandths."""
+
+    sku: str
+    description: str
+    price: int
+    inactive: bool
+    quantity: float
+
+
 @dataclass
 class SampleStore:
     """An open sample store; use it as a context manager, or close it."""
@@ -145,12 +155,15 @@ class SampleStore:
     def ring_sale(
         self, lines: Iterable[tuple[str, int]], *, at: datetime | None = None, tender: str = "CASH"
     ) -> Rung:
-        """Ring `(sku, whole units)` lines at the items' prices; negative units come back."""
+        """Ring `(code, whole units)` lines at the prices the till has now; negative units come back.
+
+        A code is an item's own or an alias, as a scanner reads it.
+        """
         with self._ticket() as connection:
             return self._ring_lines(
                 connection,
                 [
-                    ring.ticket_line(self.shop, self._item(connection, sku), units * SCALE)
+                    ring.ticket_line(self.shop, self._item_now(connection, sku), units * SCALE)
                     for sku, units in lines
                 ],
                 at=at or self._clock(connection),
@@ -351,6 +364,17 @@ class SampleStore:
         with self.engine.connect() as connection:
             return read_receipts(connection, after)
 
+    def read_item(self, code: str) -> ItemAtTill | None:
+        """What the till shows under a code, an item's own or an alias; None if it knows none."""
+        item = rms.item.c
+        with self.engine.connect() as connection:
+            found = ring.read_item(connection, code)
+            if found is None:
+                return None
+            columns = (item.ItemLookupCode, item.Description, item.Price, item.Inactive, item.Quantity)
+            row = connection.execute(select(*columns).where(item["ID"] == found.id)).one()
+            return ItemAtTill(*row)
+
     def read_order(self, order: int) -> SampleOrder:
         """An order as RMS has it, with the ids of its lines."""
         with self.engine.connect() as connection:
@@ -542,6 +566,13 @@ class SampleStore:
         found = self._items.get(key)
         if found is None:
             raise ConfigurationError(f"The sample store has no item `{sku}`.", next_step="name one it has")
+        return found
+
+    def _item_now(self, connection: Connection, code: str) -> ring.StockItem:
+        """The item as it stands at this moment: products arrive and prices change while a store is open."""
+        found = ring.read_item(connection, code)
+        if found is None:
+            raise ConfigurationError(f"The sample store has no item `{code}`.", next_step="name one it has")
         return found
 
     def _entry(self, connection: Connection, position: int) -> Entry:

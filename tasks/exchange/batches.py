@@ -292,6 +292,16 @@ def read_ack(folder: Folder, store: str, stream: str, sequence: int, batch_id: s
     return Acknowledgement.from_json(data, path)
 
 
+def answered_batches(folder: Folder, store: str, stream: str) -> list[tuple[int, str]]:
+    """(sequence, batch id) of every batch that has an acknowledgement, ascending; by their names alone."""
+    names = folder.list(f"{store}/{stream}/{ACKS_FOLDER}")
+    return sorted(
+        parsed
+        for name in names
+        if name.endswith(ACK_SUFFIX) and (parsed := parse_batch_name(name)) is not None
+    )
+
+
 def archive(folder: Folder, manifest: Manifest) -> None:
     """Move a batch into the archive, its manifest last, so that a killed run leaves it waiting.
 

@@ -1,12 +1,13 @@
-"""Opens a store's RMS database for reading and turns what drivers raise into our errors, once.
+"""Opens a store's RMS database and turns what drivers raise into our errors, once.
 
-Nothing is ever written through a connection from here: SQLite and PostgreSQL refuse it themselves, on
-SQL Server only SELECTs are sent, in READ COMMITTED with a lock timeout and as the one who gives way in a
-deadlock, because the till comes first.
+Nothing is ever written through a connection that was not opened for writing, which only items are: SQLite
+and PostgreSQL refuse it themselves, on SQL Server only SELECTs are sent. All are in READ COMMITTED with a
+lock timeout and as the one who gives way in a deadlock, because the till comes first.
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,19 +41,23 @@ _REFUSED_TEXTS = (
     "unable to open",
     "permission denied",
 )
+_NOT_ABOUT_A_ROW = ("1205", "1222", "229", "230", "262", "18456", "4060", "9002", "1105")
+"""SQL Server's errors for deadlock, lock timeout, missing rights and a full log or disk."""
 _SCHEMA_TEXTS = ("no such table", "no such column", "not a database", "(208)", "(207)")
 
 
 @contextmanager
-def open_rms(url: str, store: str) -> Iterator[Connection]:
+def open_rms(url: str, store: str, *, writing: bool = False) -> Iterator[Connection]:
     """A connection to the RMS database of a store, closed at the end; each statement sees what is committed.
+
+    One for `writing` is used in short transactions, `with connection.begin()`.
 
     Raises `StoreUnavailable` (lost, timed out, deadlock, locked), `SchemaMismatch` (a table or column is
     not there) and `ConfigurationError` (URL, driver, login); errors inside the block are translated too.
     """
     parsed = _parse(url, store)
     try:
-        engine = _engine(parsed, store)
+        engine = _engine(parsed, store, writing)
         try:
             with engine.connect() as connection:
                 yield connection
@@ -100,6 +105,26 @@ def translated(error: SQLAlchemyError, store: str, url: URL | None = None) -> Ti
     )
 
 
+def row_refusal(error: SQLAlchemyError) -> str | None:
+    """How the database names its refusal of a single row (a trigger, a constraint), without any value.
+
+    None if the error is about the connection, a lock or the login: then no other row would fare better.
+    The words of an error do not count here: a trigger may say that a period is closed.
+    """
+    if not isinstance(error, DBAPIError) or error.connection_invalidated:
+        return None
+    original: Any = error.orig
+    state, text = _state_and_text(original)
+    number = found[-1] if (found := re.findall(r"\(([0-9]{1,6})\)", text)) else ""
+    kind = type(original).__name__
+    if not state:  # SQLite
+        name = getattr(original, "sqlite_errorname", "")
+        return ", ".join(filter(None, (kind, name))) if kind == "IntegrityError" else None
+    if state.startswith((*_TRANSIENT_STATES, *_REFUSED_STATES)) or number in _NOT_ABOUT_A_ROW:
+        return None
+    return ", ".join(part for part in (f"SQLSTATE {state}", number and f"error {number}") if part)
+
+
 def _without_credentials(reason: str, url: URL | None) -> str:
     """What a driver says, without the password and without what stood before a server's name."""
     if url is not None and url.password:
@@ -134,19 +159,22 @@ def _parse(url: str, store: str) -> URL:
     return parsed
 
 
-def _engine(url: URL, store: str) -> Engine:
+def _engine(url: URL, store: str, writing: bool) -> Engine:
     kind = url.get_backend_name()
     try:
         if kind == "sqlite":
-            return _sqlite_engine(url, store)
+            return _sqlite_engine(url, store, writing)
         if kind == "postgresql":
-            return create_engine(
+            engine = create_engine(
                 url,
                 poolclass=NullPool,
                 isolation_level="READ COMMITTED",
-                execution_options={"postgresql_readonly": True},
+                execution_options={"postgresql_readonly": not writing},
                 connect_args={"connect_timeout": WAIT_SECONDS},
             )
+            if writing:
+                event.listen(engine, "connect", _limit_lock_waits)
+            return engine
         if kind == "mssql":
             engine = create_engine(
                 url,
@@ -171,7 +199,7 @@ def _engine(url: URL, store: str) -> Engine:
     )
 
 
-def _sqlite_engine(url: URL, store: str) -> Engine:
+def _sqlite_engine(url: URL, store: str, writing: bool) -> Engine:
     file = Path(url.database or "")
     if not file.is_file():
         raise ConfigurationError(
@@ -180,10 +208,29 @@ def _sqlite_engine(url: URL, store: str) -> Engine:
             store=store,
         )
 
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(file.absolute().as_uri() + "?mode=ro", uri=True, timeout=WAIT_SECONDS)
+    mode = "rw" if writing else "ro"
 
-    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    def connect() -> sqlite3.Connection:
+        opened = sqlite3.connect(file.absolute().as_uri() + f"?mode={mode}", uri=True, timeout=WAIT_SECONDS)
+        if writing:
+            opened.isolation_level = None  # transactions begin where `_begin_writing` says so
+        return opened
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    if writing:
+        event.listen(engine, "begin", _begin_writing)
+    return engine
+
+
+def _begin_writing(connection: Connection) -> None:
+    """One writer at a time from the first read on: what it saw is still so when it writes."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _limit_lock_waits(connection: Any, record: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {WAIT_SECONDS * 1000}")
+    connection.commit()
 
 
 def _give_way(connection: Any, record: object) -> None:

@@ -5,6 +5,8 @@ A missing column is named. Additional tables and columns, which vendors leave be
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from sqlalchemy import Connection, inspect
 
 from data_contracts.errors import SchemaMismatch
@@ -41,11 +43,14 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 """Every column that tillbridge reads from a store; all of them stand in `tables.READABLE`."""
 
 
-def check_schema(connection: Connection, store: str) -> None:
-    """`SchemaMismatch` if this is not Microsoft RMS or lacks something that we read."""
+def check_schema(
+    connection: Connection, store: str, required: Mapping[str, Sequence[str]] = REQUIRED
+) -> None:
+    """`SchemaMismatch` if this is not Microsoft RMS or lacks something that we read (or write)."""
+    names = list({**required, "Transaction": ()})
     live = {
         name.lower(): {column["name"].lower() for column in columns}
-        for (_, name), columns in inspect(connection).get_multi_columns(filter_names=list(REQUIRED)).items()
+        for (_, name), columns in inspect(connection).get_multi_columns(filter_names=names).items()
     }
     tickets = live.get("transaction", set())
     if "syncguid" in tickets and "dbtimestamp" not in tickets:
@@ -57,7 +62,7 @@ def check_schema(connection: Connection, store: str) -> None:
         )
     missing = [
         f"{table}.{column}" if table.lower() in live else table
-        for table, columns in REQUIRED.items()
+        for table, columns in required.items()
         for column in (columns if table.lower() in live else columns[:1])
         if column.lower() not in live.get(table.lower(), set())
     ]

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from data_contracts.documents import STREAM_ORDERS
-from data_contracts.errors import TillbridgeError
+from data_contracts.errors import ConfigurationError, TillbridgeError
 from tasks.exchange import batches
 from tasks.exchange.folder import open_folder
 from tasks.hub.database import open_hub
 from tasks.rms import reader
 from tasks.rms.dialects import read_bound
+from tasks.rms.item_writing import open_items, try_rights
+from tasks.rms.items import headquarters
 from tasks.settings import Settings
 from tasks.use_cases.store_session import open_store
 
@@ -43,6 +45,8 @@ def check_installation(settings: Settings) -> list[CheckResult]:
     for code, store in sorted(settings.stores.items()):
         if store.rms_url is not None:
             results.append(_tested(f"store {code}, RMS", lambda code=code: _check_rms(settings, code)))  # type: ignore[misc]
+        if store.rms_url is not None and store.products is not None:
+            results.append(_tested(f"store {code}, items", lambda code=code: _check_items(settings, code)))  # type: ignore[misc]
         results.append(_tested(f"store {code}, position", lambda code=code: _check_position(settings, code)))  # type: ignore[misc]
     return results
 
@@ -79,6 +83,21 @@ def _check_rms(settings: Settings, code: str) -> str:
         f"answers as StoreID {session.store_id}, tables fit, newest ticket {highest}, "
         f"readable below rowversion {bound}"
     )
+
+
+def _check_items(settings: Settings, code: str) -> str:
+    with open_items(settings.items_url(code), code) as connection:
+        with connection.begin():
+            sign = headquarters(connection)
+        if sign:
+            raise ConfigurationError(
+                f"Store `{code}` is under Headquarters ({sign}), which owns its items: no product is "
+                "written.",
+                next_step=f"bring products in at Headquarters and remove [stores.{code}.products]",
+                store=code,
+            )
+        try_rights(connection)
+    return "products can be written; nothing was"
 
 
 def _check_position(settings: Settings, code: str) -> str:

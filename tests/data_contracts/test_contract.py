@@ -12,8 +12,10 @@ import pytest
 import yaml
 
 from data_contracts.contract import FOLDER, Contract, Rule, build_suite, load_contract
-from data_contracts.documents import FILES, FLAGS, STREAMS, Kind
+from data_contracts.documents import FILES, FLAGS, STREAM_PRODUCTS, STREAMS, Kind
 from data_contracts.errors import ContractBroken
+
+EVERY_STREAM = (*STREAMS, STREAM_PRODUCTS)
 
 LOGICAL_TYPES: dict[Kind, str] = {
     "text": "string",
@@ -38,25 +40,25 @@ def columns_of(rule: Rule) -> list[str]:
     return names + list(rule.kwargs.get("column_list", ()))
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", EVERY_STREAM)
 def test_a_contract_is_valid_by_the_open_data_contract_standard(stream: str) -> None:
     schema = json.loads((files("open_data_contract_standard") / "schema.json").read_text(encoding="utf-8"))
 
     jsonschema.validate(yaml_of(stream), schema)
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", EVERY_STREAM)
 def test_a_contract_has_the_columns_of_the_code_in_their_order(stream: str) -> None:
     contract = load_contract(stream)
 
     columns = {role: list(file.columns.items()) for role, file in contract.files.items()}
 
     assert columns == {role: list(kinds.items()) for role, kinds in FILES[stream].items()}
-    version = {"baseline": "1.0.0", "orders": "1.1.0", "statement": "1.1.0"}[stream]
+    version = {"baseline": "1.0.0", "orders": "1.1.0", "statement": "1.1.0", "products": "1.0.0"}[stream]
     assert contract.label == f"{stream} {version}"
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", EVERY_STREAM)
 def test_every_column_says_what_it_is(stream: str) -> None:
     for file in yaml_of(stream)["schema"]:
         for column in file["properties"]:
@@ -65,7 +67,7 @@ def test_every_column_says_what_it_is(stream: str) -> None:
             assert column["logicalType"] == LOGICAL_TYPES[column["physicalType"]], column["name"]
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", EVERY_STREAM)
 def test_every_rule_has_a_sentence_that_can_be_spoken_and_a_fix(stream: str) -> None:
     contract = load_contract(stream)
     for role, rule in rules_of(contract):
@@ -81,7 +83,7 @@ def test_every_rule_has_a_sentence_that_can_be_spoken_and_a_fix(stream: str) -> 
         assert set(columns_of(rule)) <= set(values), rule.name
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", EVERY_STREAM)
 def test_rule_names_are_unique_in_a_file_and_excuses_never_go_in_circles(stream: str) -> None:
     """Two rules that excuse each other would let a faulty document pass without a reason."""
     contract = load_contract(stream)
@@ -242,6 +244,22 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
     }
 
 
+def test_the_rules_for_products_are_those_that_only_a_program_breaks() -> None:
+    """What is wrong with one product is answered for that product; a rule here would reject the batch."""
+    found = {role: [r.name for r in f.rules] for role, f in load_contract("products").files.items()}
+
+    key = ["store_blank", "store_too_long", "sku_blank"]
+    assert found == {
+        "products": [*key, "revision_too_long", "revision_form", "duplicate_sku"],
+        "product_codes": [*key, "code_blank", "product_missing"],
+    }
+    fixes = {rule.fix for _, rule in rules_of(load_contract("products"))}
+    assert fixes == {
+        "Correct it in the hub; its next export sends it again.",
+        "Have the hub export its products again.",
+    }
+
+
 @pytest.mark.parametrize("role", ["tickets", "orders"])
 def test_every_flag_of_the_code_is_known_to_the_contract(role: str) -> None:
     (file,) = (file for file in yaml_of("orders")["schema"] if file["name"] == role)
@@ -254,7 +272,7 @@ def test_every_flag_of_the_code_is_known_to_the_contract(role: str) -> None:
     assert re.match(known, ";".join([*FLAGS, "later"])) is None
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", EVERY_STREAM)
 def test_every_rule_becomes_an_expectation_that_carries_its_name(stream: str) -> None:
     for file in load_contract(stream).files.values():
         suite = build_suite(file)

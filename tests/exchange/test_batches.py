@@ -276,7 +276,9 @@ def test_an_acknowledgement_reads_back_and_can_be_given_again(folder: LocalFolde
         acknowledged_utc="2026-11-23T08:16:00.000Z",
     )
 
+    assert batches.answered_batches(folder, "S1", "orders") == []
     batches.acknowledge(folder, ack)
+    assert batches.answered_batches(folder, "S1", "orders") == [(1, manifest.batch_id)]
     again = ack.model_copy(update={"acknowledged_utc": "2026-11-23T08:17:00.000Z"})
     batches.acknowledge(folder, again)
 

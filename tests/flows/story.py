@@ -23,9 +23,10 @@ from prefect.exceptions import ParameterTypeError
 from prefect.logging.handlers import APILogHandler
 from sqlalchemy import select
 
-from data_contracts.parameters import ExportScope, HubScope, ReceiptScope, StatementScope
+from data_contracts.parameters import ExportScope, HubScope, ReceiptScope, StatementScope, StoreScope
 from flows.advance_backorders import advance_backorders
 from flows.advance_layaways import advance_layaways
+from flows.apply_products import apply_products
 from flows.export_orders import export_orders
 from flows.import_orders import import_orders
 from flows.publish_statement import publish_statement
@@ -36,6 +37,7 @@ from tasks.settings import CONFIG_VARIABLE
 
 STEPS = (
     "export_store",
+    "apply_products",
     "state_store",
     "find_waiting",
     "fetch_store",
@@ -93,6 +95,7 @@ def main(folder: Path) -> None:
     play("empty import", import_orders)
     play("advance of nothing", advance_layaways)
     play("allocation of nothing", advance_backorders)
+    play("products of nothing", apply_products, StoreScope(store="S1"))
     said["loaded"] = [name for name in ("pandas", "great_expectations", "pyodbc") if name in sys.modules]
 
     for store in ("S1", "S2"):
@@ -113,6 +116,9 @@ def main(folder: Path) -> None:
     play("reconcile", reconcile)
     for key in ("statement-s1", "import-orders", "reconcile"):
         keep_artifact(f"artifact {key}", key)
+
+    send_products(folder)
+    os.environ[CONFIG_VARIABLE] = str(settings_file)
 
     lose_a_batch(folder)
     play("reconcile after a loss", reconcile, HubScope(stores=("S1",)))
@@ -176,6 +182,19 @@ def set_aside(folder: Path) -> None:
     play("advance", advance_layaways)
     keep_artifact("artifact of the advance", "advance-layaways-all")
     play("advance of backorders", advance_backorders)
+
+
+def send_products(folder: Path) -> None:
+    """The hub sends S1 a product with a long name and one that no till can hold."""
+    from tasks.exchange.local import LocalFolder
+    from tests.hub_products import product, publish
+
+    with_settings(folder / "tillbridge.toml", "[stores.S1]", "[stores.S1.products]\n[stores.S1]")
+    mug = product("NEW-MUG", name="A mug with a name of more than thirty letters", price="6.50")
+    publish(LocalFolder(folder / "exchange"), mug, product("X" * 26))
+    play("products rehearsed", apply_products, StoreScope(store="S1"), True)
+    play("products", apply_products, StoreScope(store="S1"))
+    keep_artifact("artifact of products", "apply-products-s1")
 
 
 def lose_a_batch(folder: Path) -> None:

@@ -50,6 +50,7 @@ def test_every_deployment_with_a_schedule_gets_scheduled_runs(run_python: RunPyt
     scheduled = [
         "advance-backorders",
         "advance-layaways",
+        "apply-products",
         "export-orders",
         "import-orders",
         "publish-statement",

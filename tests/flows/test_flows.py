@@ -67,7 +67,9 @@ def told(prefect_variables: dict[str, str], tmp_path_factory: pytest.TempPathFac
     return Told(said, done.stdout + done.stderr, home, tickets, f"{money / 10_000:,.2f}")
 
 
-@pytest.mark.parametrize("name", ["empty import", "advance of nothing", "allocation of nothing"])
+@pytest.mark.parametrize(
+    "name", ["empty import", "advance of nothing", "allocation of nothing", "products of nothing"]
+)
 def test_a_run_that_finds_nothing_completes_and_loads_neither_pandas_nor_great_expectations(
     name: str, told: Told
 ) -> None:
@@ -91,6 +93,8 @@ def test_a_run_that_finds_nothing_completes_and_loads_neither_pandas_nor_great_e
         "advance rehearsed",
         "advance",
         "advance of backorders",
+        "products rehearsed",
+        "products",
         "statement S1",
         "statement S2",
         "import of statements",
@@ -150,6 +154,15 @@ def test_an_advance_says_what_it_applied_and_a_rehearsal_what_it_would(told: Tol
         assert "| snapshots and pick-ups applied | 2 |" in text
         assert "| picked up whole | 1 |" in text
         assert "| units reserved less freed | -2 |" in text
+
+
+def test_products_that_are_refused_or_cut_stand_in_the_artifact(told: Told) -> None:
+    artifact = told.said["artifact of products"]
+
+    assert artifact.startswith("# Products to S1\n")
+    assert "| accepted | 1 | 0 | 0 | 1 | 0 |" in artifact
+    assert f"| `{'X' * 26}` | The SKU of product `{'X' * 26}` has 26 characters; RMS holds 25" in artifact
+    assert "| `NEW-MUG` | created | Description was cut to 30 characters" in artifact
 
 
 def test_the_table_of_a_reconciliation_has_a_cell_for_every_column(told: Told) -> None:

@@ -11,7 +11,16 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 
 from data_contracts.errors import (
     ConfigurationError,
@@ -74,6 +83,51 @@ def test_every_driver_s_error_becomes_one_of_ours(
     assert "`S1`" in ours.message
     assert ours.next_step
     assert "secret" not in str(ours)
+
+
+@pytest.mark.parametrize(
+    ("kind", "original", "reason"),
+    [
+        (
+            IntegrityError,
+            PyodbcError("23000", "duplicate key value is (X). (2627)"),
+            "SQLSTATE 23000, error 2627",
+        ),
+        (
+            ProgrammingError,
+            PyodbcError("42000", "Period closed, timeout (50000)"),
+            "SQLSTATE 42000, error 50000",
+        ),
+        (
+            ProgrammingError,
+            PyodbcError("42000", "ended in the trigger. (3609)"),
+            "SQLSTATE 42000, error 3609",
+        ),
+        (DataError, PyodbcError("22001", "would be truncated (8152)"), "SQLSTATE 22001, error 8152"),
+        (InternalError, PsycopgError("the period is closed", "P0001"), "SQLSTATE P0001"),
+        (IntegrityError, sqlite3.IntegrityError("closed"), "IntegrityError"),
+        (ProgrammingError, PyodbcError("42000", "permission was denied (229)"), None),
+        (DBAPIError, PyodbcError("40001", "deadlock victim (1205)"), None),
+        (DBAPIError, PyodbcError("42000", "Lock request time out (1222)"), None),
+        (OperationalError, PyodbcError("08S01", "link failure"), None),
+        (ProgrammingError, PsycopgError("permission denied", "42501"), None),
+        (OperationalError, PsycopgError("lock not available", "55P03"), None),
+        (OperationalError, sqlite3.OperationalError("database is locked"), None),
+    ],
+)
+def test_a_row_that_is_refused_is_told_from_a_database_that_does_not_answer(
+    kind: type[DBAPIError], original: Exception, reason: str | None
+) -> None:
+    """A trigger's own words do not count: `closed` and `timeout` are not about the connection."""
+    found = rms.row_refusal(kind("INSERT secret", {"p": "secret"}, original))
+
+    assert found == reason
+
+
+def test_a_lost_connection_is_never_a_refused_row() -> None:
+    error = IntegrityError("INSERT", {}, PyodbcError("23000", "x"), connection_invalidated=True)
+
+    assert rms.row_refusal(error) is None
 
 
 def test_nothing_can_be_written_through_it(till: Till) -> None:

@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from data_contracts.errors import ConfigurationError
+from data_contracts.products import Owner
+from data_contracts.till_items import Policy
 from tasks.settings import ChannelWarehouse, Settings, load_settings
 
 FULL = """\
@@ -287,3 +289,40 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="frozen"):
         settings.hub.company = "other"  # type: ignore[misc]
+
+
+def test_products_are_taken_only_where_a_store_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "tillbridge.toml"
+    file.write_text(
+        '[stores.S1]\n[stores.S2.products]\ntax_code = "TAX"\n[stores.S2.products.owners]\nPrice = "store"\n',
+        encoding="utf-8",
+    )
+
+    settings = load_settings(file)
+
+    assert settings.stores["S1"].products is None
+    products = settings.stores["S2"].products
+    assert products is not None
+    policy = products.policy("S2")
+    assert (policy.owner("Price"), policy.owner("PriceA")) == (Owner.STORE, Owner.HUB)
+    assert policy == Policy("S2", owners={"Price": Owner.STORE}, tax_code="TAX")
+
+
+@pytest.mark.parametrize(
+    ("owners", "line", "said"),
+    [
+        ('Colour = "hub"', 3, "owners.Colour.*is not a field whose owner can be changed"),
+        ('Quantity = "hub"', 3, "owners.Quantity.*is not a field"),
+        ('ItemLookupCode = "hub"', 3, "is not a field"),
+        ('Price = "nobody"', 3, "'hub', 'create_only' or 'store'"),
+        ('DepartmentID = "hub"', 1, "the same owner for DepartmentID and CategoryID"),
+    ],
+)
+def test_a_wrong_owner_is_named_with_its_line(tmp_path: Path, owners: str, line: int, said: str) -> None:
+    file = tmp_path / "tillbridge.toml"
+    file.write_text(f"[stores.S1.products]\n[stores.S1.products.owners]\n{owners}\n", encoding="utf-8")
+
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load_settings(file)
+
+    assert f"line {line}:" in caught.value.message
