@@ -131,11 +131,11 @@ def read_standings(connection: Connection, documents: Collection[str]) -> dict[K
 def standing_by(log: Iterable[Decision]) -> Standing:
     """How a revision stands by its decisions, oldest first."""
     decisions = tuple(log)
-    ended = {decision.ends for decision in decisions}
     edits: dict[Cell, Edit] = {}
     for decision in decisions:
-        if decision.action == EDITED and decision.number not in ended:
-            assert decision.cell is not None  # noqa: S101 - an edit is of a cell
+        if decision.cell is not None and decision.action in (UNDONE, LAPSED):
+            edits.pop(decision.cell, None)  # an earlier edit of the cell does not come back
+        elif decision.cell is not None:
             edits[decision.cell] = Edit(
                 decision.cell,
                 decision.exported or "",
