@@ -1,4 +1,4 @@
-"""People at the quarantine's desk edit, release, waive, discard: each decision is kept, all is booked once."""
+"""People at the desk edit, release, waive, discard: each decision is kept, nothing is booked twice."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ pytestmark = only_on_sqlite
 
 T9 = "S1/1/ticket/9"
 O77 = "S1/1/order/77"
+NOON = "2026-11-23T12:00:00.000Z"
 LATER = "2026-11-25T09:00:00.000Z"
 
 
@@ -56,10 +57,18 @@ def entries(world: World) -> list[tuple[Any, ...]]:
     return world.rows("SELECT document, rule, state FROM reporting_quarantine ORDER BY document, state")
 
 
-def by_contract(world: World, *documents: Ticket, sequence: int = 1) -> None:
-    """Import documents with what their real contract says of them."""
+def by_contract(
+    world: World,
+    *documents: Ticket,
+    sequence: int = 1,
+    broken: tuple[str, int, str, str] | None = None,
+) -> None:
+    """Import documents with what their real contract says of them; `broken` is (role, row, column, text)."""
     frames = make_batch(documents)
     rows, manifest = to_rows(frames), make_manifest(frames, "orders", sequence)
+    if broken is not None:
+        role, row, column, cell = broken
+        rows[role].loc[row, column] = cell
     batch = BatchRows("orders", manifest.path, "S1", frozenset({1}), rows)
     (verdict,) = validate("orders", [batch])
     store_verdict(world.hub, manifest, verdict)
