@@ -205,20 +205,22 @@ def _show(shown: ShownDocument) -> None:
 
 
 def _show_file(file: ShownFile) -> None:
-    def cell(name: str, column: str, text: str) -> str:
-        new = file.edits.get(f"{name}/{column}")
-        return text if new is None else f"{text or '(empty)'} -> {new}"
-
-    title = f"{file.role}, as exported" + (" (-> as edited)" if file.edits else "")
+    """The rows as exported, with a star where an edit counts instead, and those edits below."""
+    edited: list[str] = []
+    rows: list[list[str]] = []
+    for name, row in zip(file.names, file.rows, strict=True):
+        rows.append([])
+        for column, text in zip(file.columns, row, strict=True):
+            new = file.edits.get(f"{name}/{column}")
+            rows[-1].append(text if new is None else f"{text} *")
+            if new is not None:
+                edited.append(f"{file.role}/{name}/{column}: not `{text}`, but `{new}`.")
     if file.names == ("header",):
-        cells = zip(file.columns, file.rows[0], strict=True)
-        show_table(("header", ""), [(name, cell("header", name, text)) for name, text in cells], title=title)
-    elif file.rows:
-        rows = [
-            [cell(name, column, text) for column, text in zip(file.columns, row, strict=True)]
-            for name, row in zip(file.names, file.rows, strict=True)
-        ]
-        show_table(file.columns, rows, title=title)
+        show_table(("header", ""), zip(file.columns, rows[0], strict=True), title=f"{file.role}, as exported")
+    elif rows:
+        show_table(file.columns, rows, title=f"{file.role}, as exported")
+    for text in edited:
+        say(text, bullet="* ")
 
 
 def _sentences(title: str, texts: Sequence[str]) -> None:

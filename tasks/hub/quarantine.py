@@ -138,7 +138,7 @@ def _entries() -> Select[Any]:
     return (
         select(quarantine, d.state.label("standing"))
         .outerjoin(documents, d.document == q.document)
-        .order_by(q.first_seen_utc, q.document, q.sequence)
+        .order_by(q.first_seen_utc, q.store, d.epoch, d.number, q.document, q.sequence)
     )
 
 

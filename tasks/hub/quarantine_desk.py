@@ -393,7 +393,9 @@ def _after_edit(desk: Desk, before: Paper, *, changed: bool) -> Decided:
     if paper.entry is None:
         return Decided(before.document, "booked", "Without the edits nothing was wrong any more: booked.")
     count = len(paper.standing.edits)
-    kept = "No edit counts." if not count else f"{count} edit{'s' if count > 1 else ''} count once released."
+    kept = {0: "No edit counts.", 1: "1 edit counts once it is released."}.get(
+        count, f"{count} edits count once they are released."
+    )
     still = str(paper.entry["message"])
     fix = f'release it: `tillbridge quarantine release {before.document} --why "..."`'
     if paper.by_contract:

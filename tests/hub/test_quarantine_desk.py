@@ -21,7 +21,6 @@ from tests.hub.world import NOW, SKUS, World, make_manifest
 pytestmark = only_on_sqlite
 
 T9 = "S1/1/ticket/9"
-O77 = "S1/1/order/77"
 NOON = "2026-11-23T12:00:00.000Z"
 LATER = "2026-11-25T09:00:00.000Z"
 
