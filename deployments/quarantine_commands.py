@@ -172,11 +172,11 @@ def _list(context: click.Context, stores: Sequence[str], as_json: bool, *, close
     listed = [entry for entry in entries if entry.rule != WAITING_TO_ADVANCE or entry.closed_utc]
     for entry in listed:
         click.echo(_title(entry))
-        say(entry.message)
         if entry.closed_utc is None:
+            say(entry.message)
             say(f"What to do: {entry.fix}")
-        elif entry.decision:
-            say(entry.decision)
+        else:
+            say(entry.decision or entry.message)
     if len(listed) < len(entries):
         say_to_advance(len(entries) - len(listed))
 
@@ -207,20 +207,23 @@ def _show(shown: ShownDocument) -> None:
 def _show_file(file: ShownFile) -> None:
     """The rows as exported, with a star where an edit counts instead, and those edits below."""
     edited: list[str] = []
-    rows: list[list[str]] = []
+    rows: list[list[tuple[str, str]]] = []
     for name, row in zip(file.names, file.rows, strict=True):
         rows.append([])
         for column, text in zip(file.columns, row, strict=True):
             new = file.edits.get(f"{name}/{column}")
-            rows[-1].append(text if new is None else f"{text} *")
+            rows[-1].append((column, text if new is None else f"{text} *"))
             if new is not None:
                 edited.append(f"{file.role}/{name}/{column}: not `{text}`, but `{new}`.")
     if file.names == ("header",):
-        show_table(("header", ""), zip(file.columns, rows[0], strict=True), title=f"{file.role}, as exported")
-    elif rows:
-        show_table(file.columns, rows, title=f"{file.role}, as exported")
+        show_table((file.role, "as exported"), rows[0])
+    else:  # too many columns for a table on a page
+        for name, cells in zip(file.names, rows, strict=True):
+            say(f"{file.role}/{name}: {', '.join(f'{column} {text}' for column, text in cells)}")
     for text in edited:
         say(text, bullet="* ")
+    if rows:
+        click.echo()
 
 
 def _sentences(title: str, texts: Sequence[str]) -> None:

@@ -60,7 +60,8 @@ def test_a_ticket_is_found_looked_at_mended_and_booked(world: World, run: Run) -
     assert run("list", "S2").out == "The quarantine is empty.\n"
 
     shown = run("show", "9", "--store", "S1")
-    assert "ticket_lines, as exported\n" in shown.out
+    assert "ticket_lines/2: line 2, entry_id 9002, item_id " in shown.text
+    assert "sku NOPE, description Item NOPE, item_type 0, quantity 2.0000, unit_price 5.0000" in shown.text
     assert "Waiting for it: - S1/1/ticket/10: Ticket 10 voids ticket 9" in shown.text
 
     edit = ("edit", "S1/1/ticket/9", "--set", "ticket_lines/2/sku=SKU-2", "--why", "wrong label")
