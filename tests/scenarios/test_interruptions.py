@@ -49,6 +49,7 @@ ELSEWHERE = (
     "hub.configure.",  # before the story begins
     "hub.migrate.",
     "resend.",  # an operator asks for that
+    "hub.desk.",  # people, who are asked nothing in this story
     "hub.reject.",  # no batch is spoiled
     "sample.",  # the till, not the bridge
     "takeover.",  # no database is restored
