@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import pandas as pd
-
 from data_contracts.amounts import format_amount, from_decimal
 from data_contracts.documents import (
     FILES,
@@ -25,7 +23,6 @@ from data_contracts.documents import (
     Kind,
 )
 from data_contracts.errors import DecisionRefused
-from data_contracts.frames import typed
 
 HEADER = "header"
 """How the only row of a header file is named."""
@@ -172,6 +169,10 @@ def lapsed(rows: Rows, edits: Iterable[Edit]) -> list[Edit]:
 
 
 def _in_file_form(cell: Cell, kind: Kind, value: str) -> str:
+    import pandas as pd  # an edit is rare; a reconciliation that reads edits loads no pandas
+
+    from data_contracts.frames import typed
+
     text = value.strip() if kind != "text" else value.rstrip()
     try:
         if kind == "amount":

@@ -112,7 +112,7 @@ def test_decision_that_dies_anywhere_is_repeated_to_the_same_end(
         other = World(hub, folder)
         arrive(other)
         for step in STEPS_AT_THE_DESK:
-            for name in (*BOOKING, *DESK):
+            for name in (*BOOKING, *reversed(DESK)):
 
                 def die(point: str, at: str = name) -> None:
                     if point == at:
