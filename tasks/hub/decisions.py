@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, func, select
 
 from data_contracts.overlay import Cell, Edit, Rows, with_edits
 from tasks import faults
 from tasks.hub.bulk import fetch_for, load
-from tasks.hub.desk import Desk
 from tasks.hub.schema import columns_of, quarantine_decisions
+
+if TYPE_CHECKING:
+    from tasks.hub.desk import Desk
 
 faults.declare("hub.desk.decisions")
 
