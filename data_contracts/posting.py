@@ -37,8 +37,8 @@ WAIVERS = {
 """Rules here that a person who has looked may waive -> what that does; the contracts name theirs.
 
 The others say that a movement is not known, and nobody can know it by looking."""
-SAME_FACT = {"total_mismatch": "totals_differ"}
-"""Rules of a contract and those here that say the same: who waives the one waives the other."""
+SAME_FACT = {"total_mismatch": "totals_differ", "totals_differ": "total_mismatch"}
+"""A rule of the contract and one here that say the same: who waives the one waives the other."""
 MOVEMENT = ("document", "line", "warehouse", "sku")
 """What tells the movements of a document apart."""
 DELTAS = ("physical", "reserved")

@@ -19,7 +19,7 @@ from data_contracts.errors import DecisionRefused, HubUnavailable
 from data_contracts.manifest import Reason
 from data_contracts.overlay import Change, exported_cell, parse_change
 from data_contracts.posting import EDITED as RULE_EDITED
-from data_contracts.posting import SAME_FACT, WAIVERS
+from data_contracts.posting import WAIVERS, waivers
 from data_contracts.waiting import WAITING_RULES
 from tasks import faults
 from tasks.hub.candidates import BY_CONTRACT
@@ -267,7 +267,8 @@ def _release_now(
             continue
         reasons = answers.get(name, ())
         waived = {rule for rule in accept if rule in _at_stake(paper, reasons)} - paper.standing.waived
-        left = [r for r in reasons if r.rule not in waived | paper.standing.waived]
+        let_pass = waivers(waived | paper.standing.waived)
+        left = [reason for reason in reasons if reason.rule not in let_pass]
         if left:
             if paper.is_discarded:
                 refused[name] = left
@@ -301,7 +302,7 @@ def _at_stake(paper: Paper, reasons: Sequence[Reason]) -> set[str]:
     """Rules that a document fails, by either of the names they have."""
     assert paper.entry is not None  # noqa: S101 - asked of entries only
     failed = {reason.rule for reason in reasons} | {str(paper.entry["rule"])}
-    return failed | {name for name, twin in SAME_FACT.items() if twin in failed}
+    return set(waivers(failed))
 
 
 def _sentence(reasons: Sequence[Reason]) -> dict[str, Any]:
@@ -396,6 +397,9 @@ def _after_edit(desk: Desk, before: Paper, *, changed: bool) -> Decided:
     kept = {0: "No edit counts.", 1: "1 edit counts once it is released."}.get(
         count, f"{count} edits count once they are released."
     )
+    if paper.is_discarded:
+        message = f"{kept} It stays discarded until it is released."
+        return Decided(before.document, "discarded", message, changed=changed)
     still = str(paper.entry["message"])
     fix = f'release it: `tillbridge quarantine release {before.document} --why "..."`'
     if paper.by_contract:

@@ -407,6 +407,23 @@ def test_waiver_of_a_rule_that_is_not_at_stake_is_not_kept(world: World) -> None
     assert actions(world) == []
 
 
+def test_rule_is_waived_by_either_of_its_names(world: World) -> None:
+    by_contract(world, make_ticket(9, [("SKU-1", 1, "10.00")], total=120_000))
+
+    assert outcomes(released(world, T9, accept=["totals_differ"])) == [(T9, "booked")]
+
+
+def test_discarded_ticket_is_edited_and_stays_discarded_until_its_release(world: World) -> None:
+    world.orders(make_ticket(9, [("NOPE", 2, "5.00")]))
+    discarded(world, T9)
+
+    assert edited(world, T9, "ticket_lines/1/sku=SKU-2").outcome == "discarded"
+
+    assert entries(world) == [(T9, "unknown_sku", "discarded")]
+    assert outcomes(released(world, T9)) == [(T9, "booked")]
+    assert world.stock() == {("W1", "SKU-2"): "-2.00"}
+
+
 # -- discarding --------------------------------------------------------------------------------------
 def test_discarded_ticket_counts_as_seen_and_stays_discarded(world: World) -> None:
     ticket = make_ticket(9, [("NOPE", 2, "5.00")])
