@@ -45,6 +45,8 @@ class Rule:
     fix: str
     unless: frozenset[str] = frozenset()
     """Rules whose failure in the same document already explains this one."""
+    waiver: str = ""
+    """What it does if a person who has looked waives the rule; empty for one that nobody may waive."""
 
     def say(self, row: Mapping[str, Any]) -> str:
         """The sentence about a row; formats are `money`, `units` (of ten-thousandths) and `length`."""
@@ -118,6 +120,12 @@ def load_contract(stream: str) -> Contract:
         ) from error
 
 
+def waivers_of(stream: str) -> dict[str, str]:
+    """Rule of a stream's contract that a person may waive -> what that does."""
+    files = load_contract(stream).files.values()
+    return {rule.name: rule.waiver for file in files for rule in file.rules if rule.waiver}
+
+
 def build_suite(file: FileContract) -> gx.ExpectationSuite:
     """The rules of a file as an expectation suite; each carries its rule's name in `meta`."""
     import great_expectations as gx
@@ -171,12 +179,14 @@ def _quality_rule(quality: DataQuality) -> Rule:
         sentence=meta["sentence"],
         fix=meta["fix"],
         unless=frozenset(meta.get("unless", ())),
+        waiver=str(meta.get("waiver", "")),
     )
 
 
 def _option_rules(column: SchemaProperty, subject: str, fix: str) -> Iterator[Rule]:
     """The options of a column as critical rules."""
     name, options = str(column.name), dict(column.logicalTypeOptions or {})
+    about = {custom.property: custom.value for custom in column.customProperties or []}
 
     def rule(suffix: str, expectation: str, what: str, **kwargs: Any) -> Rule:
         return Rule(
@@ -186,6 +196,7 @@ def _option_rules(column: SchemaProperty, subject: str, fix: str) -> Iterator[Ru
             kwargs={"column": name, **kwargs},
             sentence=f"{subject}: `{name}` {what}.",
             fix=fix,
+            waiver=str(about.get(f"waiver_{suffix}") or ""),
         )
 
     if (least := options.pop("minLength", None)) is not None:

@@ -12,6 +12,7 @@ TillbridgeError                     .transient, .context, .next_step
     ├── CursorWentBack              a restored or replaced RMS database: stops the export
     ├── NotBaselined                the store has no start mark yet, or none that can be read
     ├── SchemaMismatch              a database is older, newer or other than this program expects
+    ├── DecisionRefused             what a person asked of the quarantine cannot be done
     ├── ConfigurationError          a setting is missing or wrong
     └── ProductRefused              a till cannot hold a product: answered, stops nothing
 
@@ -92,6 +93,10 @@ class NotBaselined(FinalError):
 
 class SchemaMismatch(FinalError):
     """A database does not have the tables or the version this program needs."""
+
+
+class DecisionRefused(FinalError):
+    """What a person asked of the quarantine cannot be done."""
 
 
 class ConfigurationError(FinalError):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _STORE = r"^[A-Za-z0-9_-]{1,20}$"
 
@@ -86,3 +87,78 @@ class ReceiptScope(Scope):
     def label(self) -> str:
         """How the run is named: the reference, else the file's own name."""
         return self.reference or re.split(r"[/\\]", self.file)[-1]
+
+
+_DOCUMENT = r"^[A-Za-z0-9_-]{1,20}/[0-9]{1,10}/(ticket|order|opening)/[0-9]{1,18}$"
+_EDIT = r"^[a-z_]+(/[A-Za-z0-9_-]+){1,2}=.*$"
+_RULE = r"^[a-z_]{1,60}$"
+
+
+class DeskScope(Scope):
+    """What `release-quarantine` does with which documents, and who says so."""
+
+    action: Literal["release", "discard", "edit", "recheck"] = Field(
+        default="release",
+        description="release: judge again with all edits and book what is good. discard: put aside for good. "
+        "edit: change cells, rows as exported stay. recheck: judge all that waits in the documents' stores.",
+        json_schema_extra={"position": 0},
+    )
+    documents: tuple[Annotated[str, Field(pattern=_DOCUMENT)], ...] = Field(
+        default=(),
+        max_length=500,
+        description="As the quarantine names them: S1/1/ticket/10452. To edit, one; to recheck all stores, "
+        "none.",
+        json_schema_extra={"position": 1},
+    )
+    edits: tuple[Annotated[str, Field(pattern=_EDIT, max_length=200)], ...] = Field(
+        default=(),
+        max_length=100,
+        description="Only to edit: file/row/column=value, such as ticket_lines/2/sku=ABC or "
+        "header/total=9.99; the value as exported takes an edit back.",
+        json_schema_extra={"position": 2},
+    )
+    accept: tuple[Annotated[str, Field(pattern=_RULE)], ...] = Field(
+        default=(),
+        description="Only to release: rules that you have looked at and waive, such as total_mismatch.",
+        json_schema_extra={"position": 3},
+    )
+    why: str = Field(
+        default="",
+        max_length=500,
+        description="The reason, kept for good; needed for all but recheck.",
+        json_schema_extra={"position": 4},
+    )
+    by: str = Field(
+        min_length=1,
+        max_length=80,
+        pattern=r"\S",
+        description="Who decides: your name.",
+        json_schema_extra={"position": 5},
+    )
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        """What the fields cannot say of each other, before anything starts."""
+        editing, releasing = self.action == "edit", self.action == "release"
+        if not self.documents and self.action != "recheck":
+            raise ValueError(f"say which documents to {self.action}")
+        if editing and (len(self.documents) != 1 or not self.edits):
+            raise ValueError("an edit is of one document and has at least one change")
+        if self.edits and not editing:
+            raise ValueError(f"edits belong to the action edit, not to {self.action}")
+        if self.accept and not releasing:
+            raise ValueError(f"waived rules belong to the action release, not to {self.action}")
+        if not self.why.strip() and self.action != "recheck":
+            raise ValueError("say why: the reason is kept with the decision")
+        return self
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Those of the documents."""
+        return tuple(sorted({document.split("/")[0] for document in self.documents}))
+
+    @property
+    def label(self) -> str:
+        """How the run is named: what is done to what."""
+        more = f"-and-{len(self.documents) - 1}-more" if len(self.documents) > 1 else ""
+        return f"{self.action}-{self.documents[0] if self.documents else 'all'}{more}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -26,6 +27,18 @@ from data_contracts.waiting import (
 )
 
 UNKNOWN_KIND = "unknown"
+EDITED = "edited"
+"""Rule of a document whose edits nobody has released yet."""
+
+WAIVERS = {
+    "unsettled": "books it as it was read, although RMS had not finished writing it",
+    "totals_differ": "books the ticket's own total; the difference is recorded as rounding",
+}
+"""Rules here that a person who has looked may waive -> what that does; the contracts name theirs.
+
+The others say that a movement is not known, and nobody can know it by looking."""
+SAME_FACT = {"total_mismatch": "totals_differ", "totals_differ": "total_mismatch"}
+"""A rule of the contract and one here that say the same: who waives the one waives the other."""
 MOVEMENT = ("document", "line", "warehouse", "sku")
 """What tells the movements of a document apart."""
 DELTAS = ("physical", "reserved")
@@ -63,6 +76,7 @@ class VoidTarget(NamedTuple):
     accepted: bool
     mirrors: frozenset[str]
     voided_by: str | None = None
+    discarded: bool = False
 
 
 def rounded(exact: int) -> int:
@@ -137,8 +151,16 @@ def name_products(
     )
 
 
-def judge(tickets: pd.DataFrame, lines: pd.DataFrame, rules: Rules) -> list[Objection | None]:
-    """One objection, or none, for each weighed ticket, in its order; `judge_void` goes on with voids."""
+def judge(
+    tickets: pd.DataFrame,
+    lines: pd.DataFrame,
+    rules: Rules,
+    waived: Mapping[int, Collection[str]] = MappingProxyType({}),
+) -> list[Objection | None]:
+    """One objection, or none, for each weighed ticket, in its order; `judge_void` goes on with voids.
+
+    `waived` are rules that a person has waived, by candidate.
+    """
     unknown: dict[int, list[str]] = {}
     missing = lines[lines["moves"] & (lines["product"] == "")]
     for candidate, sku in zip(missing["candidate"].tolist(), missing["sku"].tolist(), strict=True):
@@ -146,10 +168,31 @@ def judge(tickets: pd.DataFrame, lines: pd.DataFrame, rules: Rules) -> list[Obje
         if sku not in skus:
             skus.append(sku)
     records: list[dict[str, Any]] = tickets.to_dict("records")  # type: ignore[assignment]
-    return [_judge(ticket, unknown.get(ticket["candidate"], []), rules) for ticket in records]
+    return [
+        _judge(
+            ticket, unknown.get(ticket["candidate"], []), rules, waivers(waived.get(ticket["candidate"], ()))
+        )
+        for ticket in records
+    ]
 
 
-def _judge(ticket: dict[str, Any], unknown: Sequence[str], rules: Rules) -> Objection | None:
+def waivers(waived: Collection[str]) -> frozenset[str]:
+    """The rules that are waived with these."""
+    return frozenset({*waived, *(SAME_FACT[rule] for rule in waived if rule in SAME_FACT)})
+
+
+def waits_for_release(name: str, document: str) -> Objection:
+    """Why a document that is good as it was edited is not booked yet."""
+    return Objection(
+        EDITED,
+        f"{name} was edited; nothing else is wrong with it, but nobody has released it yet.",
+        f'release it: `tillbridge quarantine release {document} --why "..."`',
+    )
+
+
+def _judge(
+    ticket: dict[str, Any], unknown: Sequence[str], rules: Rules, waived: Collection[str]
+) -> Objection | None:
     name = f"Ticket {ticket['number']}"
     if ticket["kind"] == UNKNOWN_KIND:
         return Objection(
@@ -157,7 +200,7 @@ def _judge(ticket: dict[str, Any], unknown: Sequence[str], rules: Rules) -> Obje
             f"{name} has RecallType {ticket['recall_type']}, which no code table explains.",
             f"find out what the till means by it and set it in [stores.{ticket['store']}.codes]",
         )
-    if "unsettled" in ticket["flags"].split(";"):
+    if "unsettled" in ticket["flags"].split(";") and "unsettled" not in waived:
         return Objection(
             "unsettled",
             f"{name} was read although RMS had not finished writing it.",
@@ -178,7 +221,8 @@ def _judge(ticket: dict[str, Any], unknown: Sequence[str], rules: Rules) -> Obje
             "add the products, or aliases for them, to the catalogue; it clears itself then",
         )
     difference = ticket["total"] * SCALE - ticket["come_to"]
-    if abs(difference) > rules.tolerance * max(ticket["line_count"], 1) * SCALE:
+    tolerated = rules.tolerance * max(ticket["line_count"], 1) * SCALE
+    if abs(difference) > tolerated and "totals_differ" not in waived:
         return Objection(
             "totals_differ",
             f"{name} totals {show_money(ticket['total'])}, its lines come to "
@@ -188,9 +232,22 @@ def _judge(ticket: dict[str, Any], unknown: Sequence[str], rules: Rules) -> Obje
     return None
 
 
-def pickup_waits(ticket: Mapping[str, Any], order: str, kind: str | None) -> Objection:
-    """What a good pick-up waits for; `kind` is that of its order, None while the hub does not have it."""
+def pickup_waits(
+    ticket: Mapping[str, Any], order: str, kind: str | None, *, discarded: bool = False
+) -> Objection:
+    """What a good pick-up waits for.
+
+    `kind` is that of its order, None while the hub does not have it; `discarded` if a person has put that
+    order aside for good.
+    """
     name, number = f"Ticket {ticket['number']}", ticket["recall_id"]
+    if discarded:
+        return Objection(
+            WAITING_FOR_ORDER,
+            f"{name} picks up order {number}, which was discarded and will not be applied by itself.",
+            f"discard this one too, or release the other: {_by_hand(ticket['document'], order)}",
+            order,
+        )
     if kind is None:
         return Objection(
             WAITING_FOR_ORDER,
@@ -225,6 +282,14 @@ def judge_void(
     if target is None or not target.accepted:
         if is_history and target is None:
             return None
+        if target is not None and target.discarded:
+            by_hand = _by_hand(ticket["document"], target_document)
+            return Objection(
+                WAITING_FOR_TICKET,
+                f"{name} voids ticket {number}, which was discarded and will not be booked by itself.",
+                f"discard this one too, or release the other: {by_hand}",
+                target_document,
+            )
         return Objection(
             WAITING_FOR_TICKET,
             f"{name} voids ticket {number}, which is not booked in the hub.",
@@ -253,6 +318,10 @@ def judge_void(
             target_document,
         )
     return None
+
+
+def _by_hand(this: str, other: str) -> str:
+    return f"`tillbridge quarantine discard {this}` or `tillbridge quarantine release {other}`"
 
 
 def own_movements(tickets: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFrame:

@@ -62,12 +62,15 @@ class Day:
     quarantined: Figures = Figures()
     pending: Figures = Figures()
     discarded: Figures = Figures()
+    edited: Figures = Figures()
+    """What the store states of tickets beyond what the hub has of them because people edited them."""
     tenders: tuple[TenderDifference, ...] = ()
 
     @property
     def difference(self) -> Figures:
-        """What the store has beyond the hub, whatever its state there."""
-        return self.store - self.accepted - self.quarantined - self.pending - self.discarded
+        """What the store has beyond the hub, whatever its state there, and beyond what edits explain."""
+        in_hub = self.accepted + self.quarantined + self.pending + self.discarded
+        return self.store - in_hub - self.edited
 
     @property
     def agrees(self) -> bool:
@@ -137,6 +140,26 @@ class OpenDocument:
     business_date: str | None
     units: int
     total: int
+    decision: str = ""
+    """Who discarded it, when and why."""
+
+
+@dataclass(frozen=True)
+class EditedDocument:
+    """A ticket of which the hub differs from the store because people edited it: explained."""
+
+    document: str
+    by: str
+    at_utc: str
+    why: str
+    apart: Figures
+    """What the hub has beyond the store."""
+    day: tuple[str, int]
+    """Business date and Z batch in the hub."""
+    stated_day: tuple[str, int]
+    """The same at the store."""
+    tenders: tuple[tuple[str, int], ...] = ()
+    """(tender code, what the hub has beyond the store)."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +213,8 @@ class ReconcileReport:
     deposits_held: int = 0
     """What the hub holds of their deposits."""
     open: tuple[OpenDocument, ...] = ()
+    edited: tuple[EditedDocument, ...] = ()
+    """Tickets that differ because people edited them: explained."""
     broken_proofs: tuple[str, ...] = ()
     """What does not add up inside the hub itself."""
 

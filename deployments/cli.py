@@ -22,6 +22,7 @@ from data_contracts.amounts import show_money, show_units
 from data_contracts.errors import TillbridgeError
 from data_contracts.waiting import WAITING_TO_ADVANCE
 from deployments.output import say, show_json, show_table
+from deployments.quarantine_commands import quarantine, say_to_advance
 from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
 
 EXIT_ATTENTION = 1
@@ -408,7 +409,7 @@ def import_(context: click.Context, stores: Sequence[str], dry_run: bool, as_jso
             if len(reasons) > MOST_REASONS:
                 say(f"... and {len(reasons) - MOST_REASONS} more: `tillbridge quarantine`", indent=4)
         if to_advance:
-            _say_to_advance(to_advance)
+            say_to_advance(to_advance)
         for store, text in summary.failures.items():
             click.echo(f"{store} stopped: {text}", err=True)
         if dry_run:
@@ -528,31 +529,7 @@ def reconcile(context: click.Context, stores: Sequence[str], as_json: bool) -> N
         context.exit(EXIT_ATTENTION)
 
 
-@cli.command()
-@_JSON
-@click.pass_context
-def quarantine(context: click.Context, as_json: bool) -> None:
-    """List the documents that need a person (or, pending, only wait for another document)."""
-    from tasks.hub.database import open_hub
-    from tasks.hub.quarantine import open_entries
-
-    with open_hub(_settings(context).hub_url) as hub:
-        entries = open_entries(hub)
-    if as_json:
-        show_json(entries)
-        return
-    if not entries:
-        click.echo("The quarantine is empty.")
-    listed = [entry for entry in entries if entry.rule != WAITING_TO_ADVANCE]
-    for entry in listed:
-        click.echo(
-            f"{entry.document}  {show_units(entry.units)} units, {show_money(entry.total)}, "
-            f"since {entry.first_seen_utc[:16]}" + (", pending" if entry.state == "pending" else "")
-        )
-        say(entry.message)
-        say(f"What to do: {entry.fix}")
-    if len(listed) < len(entries):
-        _say_to_advance(len(entries) - len(listed))
+cli.add_command(quarantine)
 
 
 @cli.command()
@@ -585,11 +562,6 @@ def status(context: click.Context, as_json: bool) -> None:
     if any(any(figures) for _, *figures in orders):
         show_table(("store", "open layaways", "backorders that wait for stock", "past their date"), orders)
     say(standing.sentence, indent=0)
-
-
-def _say_to_advance(count: int) -> None:
-    what = "1 snapshot or pick-up waits" if count == 1 else f"{count:,} snapshots and pick-ups wait"
-    say(f"{what} to be applied: `tillbridge advance` does it.", indent=0)
 
 
 def _minute(utc: str | None) -> str:

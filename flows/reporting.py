@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tasks.use_cases.applying_products import ProductsReport
     from tasks.use_cases.exporting import ExportReport
     from tasks.use_cases.importing import ImportSummary
+    from tasks.use_cases.quarantine import DeskReport
     from tasks.use_cases.receiving import ReceiptReport
     from tasks.use_cases.reconciling import Reconciliation
     from tasks.use_cases.stating import StatementReport
@@ -249,6 +250,28 @@ def show_receipt(report: ReceiptReport) -> None:
     if report.allocated:
         parts += ["## Given to waiting backorders, oldest first", _given(report.allocated)]
     _publish("receive-stock", *parts)
+
+
+def show_desk(report: DeskReport) -> None:
+    """What became of each document, and who decided why."""
+    get_run_logger().info(report.sentence)
+    parts = [
+        "# Quarantine" + _dry(report.dry_run),
+        f"**{report.sentence}**",
+        table(("what", "by whom", "why"), [(report.action, report.by, report.why)]),
+    ]
+    if report.decided:
+        parts.append(
+            table(
+                ("document", "now", "what it says", "what to do"),
+                [
+                    (f"`{of.document}`", of.outcome, of.message, of.fix)
+                    for of in report.decided[:MOST_REASONS]
+                ],
+            )
+        )
+    parts += _left_out(len(report.decided))
+    _publish("release-quarantine", *parts)
 
 
 def _left_out(count: int) -> list[str]:

@@ -14,7 +14,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import TillbridgeError
-from data_contracts.parameters import ExportScope, ReceiptScope, StatementScope, StoreScope
+from data_contracts.parameters import DeskScope, ExportScope, ReceiptScope, StatementScope, StoreScope
 from tasks.settings import Settings
 from tasks.use_cases import advancing, importing
 from tasks.use_cases.advancing import AllocatedOrder, StoreAdvance
@@ -24,6 +24,7 @@ from tasks.use_cases.inbox import BatchRef
 if TYPE_CHECKING:
     from tasks.use_cases.applying_products import ProductsReport
     from tasks.use_cases.exporting import ExportReport
+    from tasks.use_cases.quarantine import DeskReport
     from tasks.use_cases.receiving import ReceiptReport
     from tasks.use_cases.reconciling import Reconciliation
     from tasks.use_cases.stating import StatementReport
@@ -114,6 +115,21 @@ def receive_stock(settings: Settings, scope: ReceiptScope, dry_run: bool) -> Rec
 
     file = settings.folder / scope.file
     return receiving.receive_stock(settings, file, reference=scope.reference, dry_run=dry_run)
+
+
+@task(name="visit desk", task_run_name="quarantine-{scope.label}", **_RETRIES)
+def visit_desk(settings: Settings, scope: DeskScope, dry_run: bool) -> DeskReport:
+    """Do with documents in quarantine what a person decided; doing it twice changes nothing."""
+    from tasks.use_cases import quarantine
+
+    named: dict[str, Any] = {"why": scope.why, "by": scope.by, "dry_run": dry_run}
+    if scope.action == "edit":
+        return quarantine.edit_document(settings, scope.documents[0], scope.edits, **named)
+    if scope.action == "release":
+        return quarantine.release_documents(settings, scope.documents, accept=scope.accept, **named)
+    if scope.action == "discard":
+        return quarantine.discard_documents(settings, scope.documents, **named)
+    return quarantine.recheck_stores(settings, scope.stores, by=scope.by, dry_run=dry_run)
 
 
 @task(name="reconcile", **_RETRIES)

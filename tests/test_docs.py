@@ -46,6 +46,8 @@ def _commands() -> set[str]:
         for name, command in group.commands.items():
             full = f"{before}{name}"
             names |= walk(command, f"{full} ") if isinstance(command, click.Group) else {full}
+            if isinstance(command, click.Group) and command.invoke_without_command:
+                names.add(full)
         return names
 
     return walk(cli, "")

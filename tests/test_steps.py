@@ -37,6 +37,7 @@ def test_importing_the_flows_loads_neither_pandas_nor_great_expectations() -> No
         "import flows.export_orders, flows.import_orders, flows.publish_statement, flows.reconcile\n"
         "import flows.advance_layaways, flows.advance_backorders, flows.receive_stock\n"
         "import flows.apply_products\n"
+        "import flows.release_quarantine\n"
         "print([name for name in ('pandas', 'great_expectations', 'pyodbc') if name in sys.modules])"
     )
 

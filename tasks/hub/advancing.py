@@ -77,6 +77,8 @@ class _Group:
     """Good pick-ups that wait, each with its units by product."""
     held: set[int] = field(default_factory=set)
     """Numbers of pick-ups that stand in quarantine for a reason of their own."""
+    discarded: bool = False
+    """Whether a person has put the order aside for good."""
 
 
 def advance(
@@ -145,7 +147,10 @@ def _groups(desk: Desk, names: Collection[str], orders: Gathered, tickets: Gathe
     for candidate in orders.candidates:
         if candidate.objection is not None and candidate.objection.waits and candidate.document in groups:
             groups[candidate.document].snapshots.append(candidate)
-    kinds = {row["document"]: row["kind"] for row in fetch_for(desk.connection, documents, "document", names)}
+    kinds: dict[str, str] = {}
+    for row in fetch_for(desk.connection, documents, "document", names):
+        kinds[row["document"]] = row["kind"]
+        groups[row["document"]].discarded = row["state"] == "discarded"
     items: dict[int, dict[str, int]] = {}
     if tickets.frames:
         lines = tickets.frames["ticket_lines"]
@@ -241,6 +246,12 @@ def _objection(
         now, header = standing.snapshot, standing.header
     else:
         number = group.name.rsplit("/", 1)[1]
+        if group.discarded:
+            return Objection(
+                WAITING_FOR_ORDER,
+                f"Order {number} was discarded and will not be applied by itself.",
+                f"discard its pick-ups too, or release it: `tillbridge quarantine release {group.name}`",
+            )
         return Objection(
             WAITING_FOR_ORDER,
             f"Order {number} stands in quarantine, and its pick-ups wait for it.",

@@ -29,9 +29,11 @@ from data_contracts.documents import (
 from data_contracts.errors import ContractBroken
 from data_contracts.frames import typed
 from data_contracts.manifest import Manifest, Reason
-from data_contracts.posting import UNKNOWN_KIND, Objection
+from data_contracts.overlay import Rows, lapsed
+from data_contracts.posting import UNKNOWN_KIND, Objection, waits_for_release
 from data_contracts.sending_again import send_again
 from tasks.hub.bulk import fetch_for, stage_keys
+from tasks.hub.decisions import LAPSED, THE_HUB, UNDECIDED, Standing, decide, read_standings
 from tasks.hub.desk import Desk
 from tasks.hub.schema import documents, quarantine
 
@@ -124,6 +126,14 @@ class Gathered:
     """Revisions known before."""
     raw: dict[str, pd.DataFrame] = field(default_factory=dict)
     """Role -> rows of the batch as exported."""
+    decided: dict[tuple[str, str], Standing] = field(default_factory=dict)
+    """(document, revision) -> how it stands by what people decided; most are not here."""
+    mended: set[tuple[str, str]] = field(default_factory=set)
+    """Revisions that the contract refuses again as they came before, and that a person has mended since."""
+
+    def standing(self, key: tuple[str, str]) -> Standing:
+        """How a revision stands by what people decided."""
+        return self.decided.get(key, UNDECIDED)
 
 
 @dataclass(frozen=True)
@@ -155,22 +165,25 @@ def collect(
     frames: list[dict[str, pd.DataFrame]] = []
     refusals: list[Candidate] = []
     fresh: dict[str, pd.DataFrame] | None = None
+    arriving: set[str] = set()
     if arrivals is not None:
-        fresh = _arrivals(source, arrivals)
         refusals = _refusals(source, arrivals)
         found.raw = {
             role: pd.concat([arrivals.accepted[role], arrivals.refused[role]]) for role in source.columns
         }
-    arriving = {refusal.document for refusal in refusals}
-    if fresh is not None:
-        arriving.update(fresh[source.headers]["document"].tolist())
+        arriving = {refusal.document for refusal in refusals}
+        arriving.update(_names(arrivals.accepted[source.headers]))
     waiting = _waiting(desk, source, arriving | set(names), entries_of, recheck_all)
     concerned = arriving | {row["document"] for row in waiting}
     found.current = {
         row["document"]: row for row in fetch_for(desk.connection, documents, "document", concerned)
     }
     _read_entries(desk, found, concerned)
-    if fresh is not None:
+    found.decided = read_standings(desk.connection, concerned)
+    if arrivals is not None:
+        if found.decided:
+            _heed_decisions(desk, found, arrivals, arriving)
+        fresh = _arrivals(source, arrivals, found)
         frames.append(fresh)
     known = {(row["document"], row["revision"]) for row in waiting}
     if fresh is not None and arrivals is not None:
@@ -178,7 +191,7 @@ def collect(
         pairs = zip(headers["document"].tolist(), headers["revision"].tolist(), strict=True)
         here = (arrivals.manifest.sequence, arrivals.manifest.batch_id)
         known -= {pair for pair in pairs if _replaces(_kept(found, pair), here)}
-    old = _stored(source, waiting, known, first=0 if fresh is None else len(fresh[source.headers]))
+    old = _stored(found, waiting, known, first=0 if fresh is None else len(fresh[source.headers]))
     if old is not None:
         frames.append(old)
     if frames:
@@ -191,9 +204,13 @@ def collect(
 
 
 def gather_into(found: Gathered, headers: pd.DataFrame, objections: Iterable[Objection | None]) -> None:
-    """Sort the weighed headers, each with its objection."""
+    """Sort the weighed headers, each with its objection; what is good but edited waits to be released."""
     records: list[dict[str, Any]] = headers.to_dict("records")  # type: ignore[assignment]
     for header, objection in zip(records, objections, strict=True):
+        key = (header["document"], header["revision"])
+        if objection is None and found.standing(key).awaits_release:
+            word = "Order" if found.source is ORDERS_OF else "Ticket"
+            objection = waits_for_release(f"{word} {header['number']}", header["document"])
         sort(
             found,
             Candidate(
@@ -207,12 +224,89 @@ def gather_into(found: Gathered, headers: pd.DataFrame, objections: Iterable[Obj
         )
 
 
+def waived(found: Gathered, headers: pd.DataFrame) -> dict[int, frozenset[str]]:
+    """Candidate -> rules that people have waived for it."""
+    if not found.decided:
+        return {}
+    columns = (headers[name].tolist() for name in ("candidate", "document", "revision"))
+    return {
+        candidate: found.standing((document, revision)).waived
+        for candidate, document, revision in zip(*columns, strict=True)
+    }
+
+
+# -- what people decided -------------------------------------------------------------------------------
+def _heed_decisions(desk: Desk, found: Gathered, arrivals: Arrivals, arriving: Collection[str]) -> None:
+    """Let edits lapse whose cells came again with another value, and note what stays mended."""
+    here = (arrivals.manifest.sequence, arrivals.manifest.batch_id)
+    concerned = {name for name, _ in found.decided} & set(arriving)
+    ended: list[dict[str, Any]] = []
+    for name, text in rows_as_exported(found, concerned).items():
+        rows: Rows = json.loads(text)
+        headers = rows[found.source.headers]
+        key = (name, headers[0]["revision"] if headers else "")
+        standing, entry = found.standing(key), _kept(found, key)
+        if entry is None or entry["state"] != "open":
+            continue
+        if here > (int(entry["sequence"]), str(entry["batch_id"])):
+            ended += [
+                {
+                    "document": name,
+                    "revision": key[1],
+                    "action": LAPSED,
+                    "cell": edit.cell,
+                    "exported": edit.exported,
+                    "old": edit.new,
+                    "ends": edit.number,
+                    "by": THE_HUB,
+                    "why": "the document came again with another value there",
+                }
+                for edit in lapsed(rows, standing.edits)
+            ]
+        if standing.decisions and entry["catalog"] != BY_CONTRACT:
+            query = select(quarantine.c.rows).where(
+                quarantine.c.document == name, quarantine.c.revision == key[1]
+            )
+            if _content(json.loads(desk.connection.execute(query).scalar_one())) == _content(rows):
+                found.mended.add(key)
+    if ended:
+        decide(desk, ended)
+        found.decided |= read_standings(desk.connection, concerned)
+
+
+def _content(rows: Rows) -> Rows:
+    """Rows without the stamps that each export gives them anew."""
+    return {
+        role: [{name: cell for name, cell in row.items() if name != "rowversion"} for row in of_role]
+        for role, of_role in rows.items()
+    }
+
+
+def _overlaid(source: Source, found: Gathered, rows: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The rows of a batch with what people decided about documents that came before."""
+    laid = {role: rows[role] for role in source.columns}
+    headers = rows[source.headers]
+    names = zip(_names(headers), headers["revision"].tolist(), strict=True)
+    decided = {key[0]: found.standing(key) for key in names if found.standing(key).decisions}
+    if not decided:
+        return laid
+    for role, frame in laid.items():
+        records: list[dict[str, str]] = frame.to_dict("records")  # type: ignore[assignment]
+        of = _names(frame)
+        for at, name in enumerate(of):
+            if name in decided:
+                records[at] = decided[name].laid_over({role: [records[at]]})[role][0]
+        laid[role] = pd.DataFrame(records, columns=frame.columns, dtype="str", index=frame.index)
+    return laid
+
+
 # -- reading -----------------------------------------------------------------------------------------
-def _arrivals(source: Source, arrivals: Arrivals) -> dict[str, pd.DataFrame]:
+def _arrivals(source: Source, arrivals: Arrivals, found: Gathered) -> dict[str, pd.DataFrame]:
     manifest = arrivals.manifest
     read: dict[str, pd.DataFrame] = {}
+    accepted = _overlaid(source, found, arrivals.accepted) if found.decided else arrivals.accepted
     for role, columns in source.columns.items():
-        read[role], faults = typed(arrivals.accepted[role], columns)
+        read[role], faults = typed(accepted[role], columns)
         if len(faults):
             raise ContractBroken(
                 f"{manifest.path} holds cells in `{role}` that its verdict did not name. Nothing was "
@@ -354,16 +448,18 @@ def _waiting(
 
 
 def _stored(
-    source: Source, waiting: Sequence[dict[str, Any]], wanted: set[tuple[str, str]], *, first: int
+    found: Gathered, waiting: Sequence[dict[str, Any]], wanted: set[tuple[str, str]], *, first: int
 ) -> dict[str, pd.DataFrame] | None:
-    """The stored rows of entries, typed, numbered from `first`."""
+    """The stored rows of entries with what people decided about them, typed, numbered from `first`."""
+    source = found.source
     chosen = [row for row in waiting if (row["document"], row["revision"]) in wanted]
     if not chosen:
         return None
     raw: dict[str, list[dict[str, str]]] = {role: [] for role in source.columns}
     marks: dict[str, list[int]] = {role: [] for role in source.columns}
     for at, row in enumerate(chosen, start=first):
-        for role, cells in json.loads(row["rows"]).items():
+        standing = found.standing((row["document"], row["revision"]))
+        for role, cells in standing.laid_over(json.loads(row["rows"])).items():
             raw[role] += cells
             marks[role] += [at] * len(cells)
     read: dict[str, pd.DataFrame] = {}
@@ -427,6 +523,9 @@ def sort(found: Gathered, candidate: Candidate) -> None:
             return  # an entry older than what is booked stays superseded
     if candidate.from_batch:
         entry = _kept(found, candidate.key)
+        if candidate.by_contract and candidate.key in found.mended:
+            found.seen_again.append(candidate)
+            return
         if not (_replaces(entry, candidate.newness) or _mends(entry, candidate)):
             found.seen_again.append(candidate)
             return

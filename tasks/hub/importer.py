@@ -6,9 +6,10 @@ before is recognised, so that repeating an import changes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
@@ -22,7 +23,7 @@ from tasks.hub.baseline import note_epochs, recheck_stock, take_baseline
 from tasks.hub.booking import book
 from tasks.hub.candidates import Arrivals, Gathered
 from tasks.hub.database import Hub, lock_store
-from tasks.hub.desk import open_desk
+from tasks.hub.desk import Desk, open_desk
 from tasks.hub.inbox import BatchOutcome, note_sequence, record, recorded, stored_verdict, utc_now
 from tasks.hub.ledger import write_levels
 from tasks.hub.order_booking import import_orders
@@ -112,13 +113,24 @@ def import_batch(
     return outcome
 
 
-def recheck_quarantine(hub: Hub, settings: Settings, store: str, *, now: str | None = None) -> int:
+class _DryRun(Exception):
+    """Rolls the transaction back."""
+
+
+def recheck_quarantine(
+    hub: Hub, settings: Settings, store: str, *, dry_run: bool = False, now: str | None = None
+) -> int:
     """Judge everything that waits in a store's quarantine again; returns how many documents were booked.
 
     Run after the catalogue, a code table or a tolerance has changed. What the contract refused needs a new
-    revision instead. Raises `HubUnavailable` if another run holds the store.
+    revision or a person instead. A dry run rolls it back. Raises `HubUnavailable` if another run holds the
+    store.
     """
-    with hub.writing("hub.recheck.before_commit", "hub.recheck.after_commit") as connection:
+    cleared = 0
+    with (
+        contextlib.suppress(_DryRun),
+        hub.writing("hub.recheck.before_commit", "hub.recheck.after_commit") as connection,
+    ):
         lock_store(connection, store)
         desk = open_desk(connection, settings, store, now=now or utc_now(), batch=None, baselined=False)
         opened = import_orders(desk, None, recheck_all=True)
@@ -127,9 +139,19 @@ def recheck_quarantine(hub: Hub, settings: Settings, store: str, *, now: str | N
         cleared += len(settled.booked) + recheck_stock(desk)
         write_levels(desk)
         desk.log.write(connection)
-    if cleared:
+        if dry_run:
+            raise _DryRun
+    if cleared and not dry_run:
         log.info("cleared %d documents from the quarantine of store %s", cleared, store)
     return cleared
+
+
+def judge_again(desk: Desk, names: Collection[str], *, waited_for: Collection[str] = ()) -> None:
+    """Judge what waits of these documents again, and what waits for them or for those of `waited_for`."""
+    opened = import_orders(desk, None, recheck_all=False, entries_of=names)
+    changed = {*names, *waited_for, *(candidate.document for candidate in opened.candidates)}
+    book(desk, gather_tickets(desk, None, recheck_all=False, names=changed, entries_of=names))
+    recheck_stock(desk)
 
 
 def _outcome(*gathered: Gathered) -> BatchOutcome:

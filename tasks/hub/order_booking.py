@@ -74,12 +74,14 @@ class Move:
         }.get(self.after, "order_changed" if self.before in (State.OPEN, State.WAITING) else "order_reopened")
 
 
-def import_orders(desk: Desk, arrivals: Arrivals | None, *, recheck_all: bool) -> Gathered:
+def import_orders(
+    desk: Desk, arrivals: Arrivals | None, *, recheck_all: bool, entries_of: Collection[str] = ()
+) -> Gathered:
     """Open the orders that a batch brings, keep their later snapshots as pending, record all deposits.
 
-    With `recheck_all` everything that waits in quarantine is judged again.
+    With `recheck_all` everything that waits in quarantine is judged again, else what waits of `entries_of`.
     """
-    found = gather_orders(desk, arrivals, recheck_all=recheck_all)
+    found = gather_orders(desk, arrivals, recheck_all=recheck_all, entries_of=entries_of)
     moves, _ = book_orders(desk, found)
     for move in moves:
         tell(desk, move)

@@ -22,7 +22,9 @@ from tasks.hub.candidates import (
     collect,
     gather_into,
     rows_as_exported,
+    waived,
 )
+from tasks.hub.decisions import Standing
 from tasks.hub.desk import Desk
 from tasks.hub.schema import document_revisions, order_snapshots
 
@@ -77,6 +79,7 @@ def _weigh(desk: Desk, found: Gathered) -> pd.DataFrame:
 
 def _judge(desk: Desk, found: Gathered, orders: pd.DataFrame) -> list[Objection | None]:
     lines = found.frames["order_lines"]
+    waivers = waived(found, orders)
     products = desk.products(set(lines["sku"].tolist()))
     counts = {role: found.frames[role]["candidate"].value_counts().to_dict() for role in ORDERS_OF.parts}
     unknown: dict[int, list[str]] = {}
@@ -95,13 +98,14 @@ def _judge(desk: Desk, found: Gathered, orders: pd.DataFrame) -> list[Objection 
             order,
             unknown.get(order["candidate"], []),
             {role: int(found_of.get(order["candidate"], 0)) for role, found_of in counts.items()},
+            waivers.get(order["candidate"], ()),
         )
         for order in records
     ]
 
 
 def _judge_one(
-    order: Mapping[str, Any], unknown: Sequence[str], counts: Mapping[str, int]
+    order: Mapping[str, Any], unknown: Sequence[str], counts: Mapping[str, int], waived: Collection[str]
 ) -> Objection | None:
     name = f"Order {order['number']}"
     if order["kind"] == UNKNOWN_KIND:
@@ -110,7 +114,7 @@ def _judge_one(
             f"{name} has the type {order['order_type']}, which no code table explains.",
             f"find out what RMS means by it and set it in [stores.{order['store']}.codes]",
         )
-    if "unsettled" in order["flags"].split(";"):
+    if "unsettled" in order["flags"].split(";") and "unsettled" not in waived:
         return Objection(
             "unsettled",
             f"{name} was read although RMS had not finished writing it.",
@@ -152,12 +156,12 @@ def _waits(candidate: Candidate) -> Objection:
 
 # -- the snapshots of an order, all of them ------------------------------------------------------------
 def keep_snapshots(desk: Desk, found: Gathered) -> None:
-    """Keep the batch's snapshots that passed their contract, whatever becomes of them.
+    """Keep the batch's snapshots that passed their contract, whatever becomes of them but discarded ones.
 
     Of one that came before, the rows of its newest batch stay: SKUs may have been renamed.
     """
     arrived = [c for c in (*found.candidates, *found.superseded, *found.seen_again) if c.from_batch]
-    arrived = [c for c in arrived if not c.by_contract]
+    arrived = [c for c in arrived if not c.by_contract and found.standing(c.key).discarded is None]
     if not arrived:
         return
     exported = rows_as_exported(found, {c.document for c in arrived})
@@ -166,11 +170,37 @@ def keep_snapshots(desk: Desk, found: Gathered) -> None:
         for row in fetch_for(desk.connection, order_snapshots, "document", {c.document for c in arrived})
     }
     rows = [
-        (*c.key, *c.newness, bool(c.ticket["closed"]), exported[c.document])
+        (
+            *c.key,
+            *c.newness,
+            bool(c.ticket["closed"]),
+            as_released(exported[c.document], found.standing(c.key)),
+        )
         for c in arrived
         if c.newness > known.get(c.key, (0, ""))
     ]
     upsert(desk.connection, order_snapshots, SNAPSHOT_COLUMNS, rows, update=SNAPSHOT_COLUMNS[2:])
+
+
+def keep_released(desk: Desk, entry: Mapping[str, Any], standing: Standing) -> None:
+    """Keep a snapshot that a person has released, with the edits; `entry` is its row in quarantine."""
+    rows = as_released(entry["rows"], standing)
+    closed = json.loads(rows)["orders"][0]["closed"] == "true"
+    row = (*(entry[name] for name in SNAPSHOT_COLUMNS[:4]), closed, rows)
+    upsert(desk.connection, order_snapshots, SNAPSHOT_COLUMNS, [row], update=SNAPSHOT_COLUMNS[2:])
+
+
+def forget_snapshot(desk: Desk, document: str, revision: str) -> None:
+    """Drop a snapshot that was discarded: later ones are seen as if it had never been."""
+    s = order_snapshots.c
+    desk.connection.execute(order_snapshots.delete().where(s.document == document, s.revision == revision))
+
+
+def as_released(exported: str, standing: Standing) -> str:
+    """Rows as exported with what was released of their edits, as JSON."""
+    if standing.awaits_release or not standing.decisions:
+        return exported
+    return json.dumps(standing.laid_over(json.loads(exported)), ensure_ascii=False)
 
 
 def load_snapshots(desk: Desk, names: Collection[str]) -> dict[str, list[tuple[Snapshot, dict[str, Any]]]]:

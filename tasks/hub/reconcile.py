@@ -18,6 +18,7 @@ from data_contracts.errors import NotYetArrived
 from data_contracts.manifest import EpochStart
 from data_contracts.reconciling import (
     Day,
+    EditedDocument,
     Figures,
     NumberRange,
     OpenDocument,
@@ -28,8 +29,10 @@ from data_contracts.reconciling import (
 )
 from data_contracts.waiting import WAITING_RULES
 from tasks.hub.database import Hub
+from tasks.hub.decisions import Decision, read_standings
 from tasks.hub.epochs import read_epochs
 from tasks.hub.proofs import prove
+from tasks.hub.reconcile_edits import explain_edits
 from tasks.hub.reconcile_orders import compare_orders
 from tasks.hub.schema import (
     batches,
@@ -72,7 +75,7 @@ def reconcile(hub: Hub, store: str, *, codes: RmsCodes | None = None) -> Reconci
             )
         seen = _seen(statement)
         missing, extra, waiting, lost = _numbers(connection, statement, seen)
-        days, extra_money = _days(connection, statement["batch"], seen, extra, (*waiting, *lost))
+        days, extra_money, edited = _days(connection, statement, seen, extra, (*waiting, *lost))
         orders = compare_orders(connection, statement, codes.home_order_types)
         return ReconcileReport(
             store=store,
@@ -93,6 +96,7 @@ def reconcile(hub: Hub, store: str, *, codes: RmsCodes | None = None) -> Reconci
             reserved=orders.reserved,
             deposits_held=orders.deposits_held,
             open=_open(connection, store),
+            edited=edited,
             broken_proofs=tuple(prove(connection, store, codes)),
         )
 
@@ -116,13 +120,13 @@ RANGES_AT_ONCE = 200
 
 
 def _days(
-    connection: Connection, batch: str, seen: Subquery, extra: _Numbers, unstated: _Numbers
-) -> tuple[tuple[Day, ...], int]:
-    """The days, and the money of the extra tickets.
+    connection: Connection, statement: RowMapping, seen: Subquery, extra: _Numbers, unstated: _Numbers
+) -> tuple[tuple[Day, ...], int, tuple[EditedDocument, ...]]:
+    """The days, the money of the extra tickets, and the tickets that differ because people edited them.
 
     Extra tickets are named by number, `unstated` ones stand in no total of the store: neither counts here.
     """
-    said = statement_days.c
+    said, batch = statement_days.c, statement["batch"]
     columns = [func.sum(said[name]).label(name) for name in ("tickets", "lines", "units", "tax", "total")]
     at_store: dict[_Key, Figures] = {}
     for row in connection.execute(
@@ -133,24 +137,42 @@ def _days(
         at_store[row["business_date"], row["z_batch"]] = _figures(row)
     first = min((date for date, _ in at_store), default=None)
     in_hub, tendered = _in_hub(connection, seen, first)
-    for aside in _conditions(seen, (*extra, *unstated)):
-        figures, sums = _in_hub(connection, seen, first, aside)
+    for condition in _conditions(seen, (*extra, *unstated)):
+        figures, sums = _in_hub(connection, seen, first, condition)
         for key, by_state in figures.items():
             for state, left_out in by_state.items():
                 in_hub[key][state] = in_hub[key][state] - left_out
         for tender, amount in sums.items():
             tendered[tender] -= amount
+    aside = (*extra, *unstated)
+    store = statement["store"]
+    edits = explain_edits(connection, store, seen, first, lambda *number: not _among(aside, *number))
+    for tender, amount in edits.tenders.items():
+        tendered[tender] += amount
     differing = _tenders(connection, batch, tendered)
-    keys = sorted(set(at_store) | {key for key in in_hub if any(in_hub[key].values())} | set(differing))
+    apart = {key for key, figures in edits.days.items() if figures}
+    held = {key for key in in_hub if any(in_hub[key].values())}
+    keys = sorted(set(at_store) | held | set(differing) | apart)
     days = tuple(
-        Day(date, z, at_store.get((date, z), Figures()), **in_hub[date, z], tenders=tuple(differing[date, z]))
-        for date, z in keys
+        Day(
+            key[0],
+            key[1],
+            at_store.get(key, Figures()),
+            **in_hub[key],
+            edited=edits.days[key],
+            tenders=tuple(differing[key]),
+        )
+        for key in keys
     )
     positive = case((seen.c.total < 0, -seen.c.total), else_=seen.c.total)
     money = 0
     for condition in _conditions(seen, extra):
         money += connection.execute(select(func.sum(positive)).where(condition)).scalar_one() or 0
-    return days, money
+    return days, money, tuple(edits.documents)
+
+
+def _among(numbers: _Numbers, epoch: int, number: int) -> bool:
+    return any(part.epoch == epoch and part.first <= number <= part.last for part in numbers)
 
 
 def _conditions(seen: Subquery, numbers: _Numbers) -> Iterator[ColumnElement[bool]]:
@@ -275,14 +297,32 @@ def _open(connection: Connection, store: str) -> tuple[OpenDocument, ...]:
     q, d = quarantine.c, documents.c
     waits = case(
         (q.state == "discarded", "discarded"), (q.rule.in_(WAITING_RULES), "pending"), else_="quarantined"
-    )
+    ).label("shown")
     rows = connection.execute(
-        select(q.document, waits, q.rule, q.message, q.business_date, q.units, q.total)
+        select(q.document, q.revision, waits, q.rule, q.message, q.business_date, q.units, q.total)
         .outerjoin(documents, d.document == q.document)
         .where(q.store == store, q.state.in_(("open", "discarded")))
         .order_by(case((d.document.is_(None), 1), else_=0), d.epoch, d.number, q.document)
     )
+    found = rows.all()
+    names = {row.document for row in found if row.shown == "discarded"}
+    put_aside = {key: standing.discarded for key, standing in read_standings(connection, names).items()}
     return tuple(
-        OpenDocument(document, state, rule, message, date, units or 0, total or 0)
-        for document, state, rule, message, date, units, total in rows
+        OpenDocument(
+            row.document,
+            row.shown,
+            row.rule,
+            row.message,
+            row.business_date,
+            row.units or 0,
+            row.total or 0,
+            _decision(put_aside.get((row.document, row.revision))),
+        )
+        for row in found
     )
+
+
+def _decision(decision: Decision | None) -> str:
+    if decision is None:
+        return ""
+    return f"discarded by {decision.by} on {decision.at_utc[:10]}: {decision.why}"

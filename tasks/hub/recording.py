@@ -122,7 +122,8 @@ def record_documents(
             [{"of": name, "at": revision} for name, revision in settled.replaced],
         )
     if found.source is TICKETS_OF:
-        written = [c for c in (*found.superseded, *told_anew, *found.candidates) if c.from_batch]
+        judged = (*found.superseded, *told_anew, *found.candidates)
+        written = [c for c in judged if c.from_batch or found.standing(c.key).decisions]
         _write_tenders(desk, found, written)
     return [c for c in told_anew if _redated(c, known[c.document, c.revision])]
 

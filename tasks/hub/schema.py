@@ -392,6 +392,29 @@ quarantine = Table(
 Index("ix_quarantine_state", quarantine.c.store, quarantine.c.state)
 Index("ix_quarantine_waits_for", quarantine.c.waits_for)
 
+quarantine_decisions = Table(
+    "quarantine_decisions",
+    metadata,
+    Column("store", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),  # 1.. without gaps per store
+    Column("document", Text, nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("action", Text, nullable=False),  # tasks.hub.decisions
+    Column("rule", Text),  # of a rule that was waived
+    Column("role", Text),  # of an edit: file, row, column ...
+    Column("row_name", Text),
+    Column("column_name", Text),
+    Column("exported", Text),  # ... what was exported there ...
+    Column("old", Text),  # ... what counted there until then ...
+    Column("new", Text),  # ... and what counts from then on
+    Column("ends", BigInteger),  # number of the edit that was undone or has lapsed
+    Column("decided_by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("at_utc", Text, nullable=False),
+)
+Index("ix_quarantine_decisions_document", quarantine_decisions.c.document, quarantine_decisions.c.revision)
+"""What people decided about documents in quarantine; append-only: the database refuses to change it."""
+
 life_cycles = Table(
     "life_cycles",
     metadata,
@@ -417,9 +440,9 @@ order_snapshots = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("batch_id", Text, nullable=False),
     Column("closed", Boolean, nullable=False),
-    Column("rows", Text, nullable=False),  # JSON: role -> rows as exported
+    Column("rows", Text, nullable=False),  # JSON: role -> rows as exported, with edits that were released
 )
-"""Every snapshot of an order that passed its contract, applied or not."""
+"""Every snapshot of an order that passed its contract and was not discarded, applied or not."""
 
 pickup_lines = Table(
     "pickup_lines",

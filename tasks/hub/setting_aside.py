@@ -13,7 +13,7 @@ from tasks.hub.bulk import upsert
 from tasks.hub.candidates import BY_CONTRACT, Gathered, rows_as_exported
 from tasks.hub.desk import Desk
 from tasks.hub.schema import quarantine
-from tasks.hub.settling import Settled
+from tasks.hub.settling import GOOD, Settled
 
 faults.declare("hub.quarantine.entries")
 
@@ -111,7 +111,7 @@ def set_aside(desk: Desk, found: Gathered, settled: Settled) -> None:
         closed = None if state == "open" else desk.now
         changed.append({"of": key[0], "at": key[1], "to_state": state, "to_closed_utc": closed})
         changed[-1] |= _newness(settled, key)
-        if state == "cleared":
+        if state in GOOD:
             desk.log.add("quarantine_cleared", document=key[0], rule=entry["rule"])
     if changed:
         values = {name: bindparam(f"to_{name}") for name in ("state", "closed_utc")}

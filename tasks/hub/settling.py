@@ -12,6 +12,9 @@ from typing import Any
 from data_contracts.waiting import WAITING_RULES
 from tasks.hub.candidates import Candidate, Gathered, Newness
 
+GOOD = ("cleared", "released")
+"""States of an entry whose document is good: by itself, or since a person released it."""
+
 
 @dataclass
 class Settled:
@@ -67,13 +70,14 @@ def _settle(
         if accepted is not None:
             settled.replaced.append((name, accepted))
         accepted = best.revision
-    bad = {e["revision"]: (e["state"], e["rule"], e["kind"]) for e in entries if e["state"] != "cleared"}
+    bad = {e["revision"]: (e["state"], e["rule"], e["kind"]) for e in entries if e["state"] not in GOOD}
     for revision, candidate in fresh.items():
         bad.pop(revision, None)
         if candidate.objection is not None:
             bad[revision] = ("open", candidate.objection.rule, candidate.ticket["kind"])
         else:
-            settled.states[name, revision] = "cleared"
+            released = found.standing((name, revision)).released
+            settled.states[name, revision] = "cleared" if released is None else "released"
     above = [r for r in bad if r != accepted and (accepted is None or newest[r] > newest[accepted])]
     top = max(above, key=lambda revision: newest[revision], default=None)
     for revision, (state, _, _) in bad.items():

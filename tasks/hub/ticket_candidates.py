@@ -10,33 +10,45 @@ from sqlalchemy import func, select
 from data_contracts.posting import VoidTarget as Target
 from data_contracts.posting import judge, judge_void, name_products, pickup_waits, weigh
 from tasks.hub.bulk import fetch_for, stage_keys
-from tasks.hub.candidates import TICKETS_OF, Arrivals, Candidate, Gathered, collect, gather_into
+from tasks.hub.candidates import TICKETS_OF, Arrivals, Candidate, Gathered, collect, gather_into, waived
 from tasks.hub.desk import Desk
 from tasks.hub.schema import document_revisions, documents, orders
 
 
 def gather_tickets(
-    desk: Desk, arrivals: Arrivals | None, *, recheck_all: bool, names: Collection[str] = ()
+    desk: Desk,
+    arrivals: Arrivals | None,
+    *,
+    recheck_all: bool,
+    names: Collection[str] = (),
+    entries_of: Collection[str] = (),
 ) -> Gathered:
     """Read, weigh and judge a batch's tickets and waiting ones.
 
     Pick-ups that nothing is wrong with wait: `tasks.hub.advancing` applies them. `names` are documents
-    of which something may have changed besides, so that what waits for them is judged again.
+    of which something may have changed besides, so that what waits for them is judged again; so are the
+    entries of the tickets `entries_of`.
     """
-    found = weigh_tickets(desk, arrivals, recheck_all=recheck_all, names=names)
-    kinds = known_orders(desk, found)
+    found = weigh_tickets(desk, arrivals, recheck_all=recheck_all, names=names, entries_of=entries_of)
+    known = known_orders(desk, found)
     for candidate in pickups(found):
         order = recalled_order(desk, candidate)
-        candidate.objection = pickup_waits(candidate.ticket, order, kinds.get(order))
+        kind, discarded = known.get(order, (None, False))
+        candidate.objection = pickup_waits(candidate.ticket, order, kind, discarded=discarded)
     judge_voids(desk, found)
     return found
 
 
 def weigh_tickets(
-    desk: Desk, arrivals: Arrivals | None, *, recheck_all: bool, names: Collection[str] = ()
+    desk: Desk,
+    arrivals: Arrivals | None,
+    *,
+    recheck_all: bool,
+    names: Collection[str] = (),
+    entries_of: Collection[str] = (),
 ) -> Gathered:
     """`gather_tickets` without what tickets say of other documents: pick-ups and voids are not judged yet."""
-    found = collect(desk, TICKETS_OF, arrivals, recheck_all=recheck_all, names=names)
+    found = collect(desk, TICKETS_OF, arrivals, recheck_all=recheck_all, names=names, entries_of=entries_of)
     if not found.frames:
         return found
     tickets, lines, tenders = (found.frames[role] for role in TICKETS_OF.columns)
@@ -47,7 +59,8 @@ def weigh_tickets(
         desk.rules.codes,
         ignore_case=desk.rules.ignore_case,
     )
-    gather_into(found, tickets, judge(tickets, found.frames["ticket_lines"], desk.rules))
+    waivers = waived(found, tickets)
+    gather_into(found, tickets, judge(tickets, found.frames["ticket_lines"], desk.rules, waivers))
     return found
 
 
@@ -61,10 +74,13 @@ def recalled_order(desk: Desk, candidate: Candidate) -> str:
     return desk.recalled_order(candidate.ticket["epoch"], candidate.ticket["recall_id"])
 
 
-def known_orders(desk: Desk, found: Gathered) -> dict[str, str]:
-    """Document -> kind of the orders that the pick-ups name and the hub has, applied or waiting."""
+def known_orders(desk: Desk, found: Gathered) -> dict[str, tuple[str, bool]]:
+    """Document -> kind of the orders that the pick-ups name and the hub has, and whether it was discarded."""
     named = {recalled_order(desk, candidate) for candidate in pickups(found)}
-    return {row["document"]: row["kind"] for row in fetch_for(desk.connection, documents, "document", named)}
+    return {
+        row["document"]: (row["kind"], row["state"] == "discarded")
+        for row in fetch_for(desk.connection, documents, "document", named)
+    }
 
 
 def judge_voids(desk: Desk, found: Gathered) -> None:
@@ -109,8 +125,11 @@ def _targets(desk: Desk, found: Gathered, names: set[str]) -> dict[str, Target]:
     voided_by = voids_of(desk, names)
     kinds: dict[str, str] = {}
     booked: set[str] = set()
+    discarded: set[str] = set()
     for row in fetch_for(desk.connection, documents, "document", names):
         kinds[row["document"]] = row["kind"]
+        if row["state"] == "discarded":
+            discarded.add(row["document"])
         if row["state"] == "accepted":
             booked.add(row["document"])
     for candidate in (*found.superseded, *found.candidates):
@@ -119,11 +138,13 @@ def _targets(desk: Desk, found: Gathered, names: set[str]) -> dict[str, Target]:
             kinds[candidate.document] = candidate.ticket["kind"]
     for candidate in found.candidates:
         # A void that is still to be judged has no objection yet, but nothing may void it anyway.
+        if candidate.document in names:
+            discarded.discard(candidate.document)
         if candidate.document in names and candidate.objection is None:
             booked.add(candidate.document)
             kinds[candidate.document] = candidate.ticket["kind"]
     return {
-        name: Target(kind, name in booked, frozenset(mirrors[name]), voided_by.get(name))
+        name: Target(kind, name in booked, frozenset(mirrors[name]), voided_by.get(name), name in discarded)
         for name, kind in kinds.items()
     }
 

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from data_contracts.amounts import SCALE, counted, show_money, show_units
 from data_contracts.codes import RmsCodes
 from data_contracts.errors import NotYetArrived
-from data_contracts.reconciling import Day, DepositDay, NumberRange, OrderDifference, ReconcileReport
+from data_contracts.reconciling import (
+    Day,
+    DepositDay,
+    EditedDocument,
+    NumberRange,
+    OrderDifference,
+    ReconcileReport,
+)
 from tasks.hub import reconcile as hub_reconcile
 from tasks.hub.database import open_hub
 from tasks.settings import Settings
@@ -158,12 +165,39 @@ def _difference(day: Day) -> str:
     return "store less hub is " + ", ".join(part for part in parts if part)
 
 
+def _edited(document: EditedDocument) -> str:
+    """`the hub has -1 units, -9.99 in total beyond the store (double scan)`."""
+    apart = document.apart
+    parts = [
+        f"{apart.lines:+} lines" if apart.lines else "",
+        f"{_units(apart.units)}" if apart.units else "",
+        f"{show_money(apart.tax)} tax" if apart.tax else "",
+        f"{show_money(apart.total)} in total" if apart.total else "",
+        *(f"{show_money(amount)} in tender {code}" for code, amount in document.tenders),
+    ]
+    moved = f"it counts for {document.day[0]}, Z batch {document.day[1]}, at the store for "
+    moved += f"{document.stated_day[0]}, Z batch {document.stated_day[1]}"
+    said = [moved] if document.day != document.stated_day else []
+    if shown := ", ".join(part for part in parts if part):
+        said.append(f"the hub has {shown} beyond the store")
+    return f"{'; '.join(said)} ({document.why})"
+
+
 def _explained(report: ReconcileReport) -> Iterator[str]:
     for entry in report.open:
         yield (
             f"{entry.document} ({entry.state}, {_units(entry.units)}, {show_money(entry.total)}): "
-            f"{entry.message}"
+            f"{entry.message}" + (f" It was {entry.decision}." if entry.decision else "")
         )
+    discarded = [entry for entry in report.open if entry.state == "discarded"]
+    if len(discarded) > 1:
+        yield (
+            f"{report.store}: {len(discarded)} documents are discarded, "
+            f"{_units(sum(entry.units for entry in discarded))} and "
+            f"{show_money(sum(entry.total for entry in discarded))} in all."
+        )
+    for edited in report.edited:
+        yield f"{edited.document} was edited by {edited.by} on {edited.at_utc[:10]}: {_edited(edited)}."
     for numbers in report.waiting:
         yield f"{report.store}: RMS is still writing ticket {numbers}."
     for numbers in report.waiting_orders:

@@ -23,7 +23,14 @@ from prefect.exceptions import ParameterTypeError
 from prefect.logging.handlers import APILogHandler
 from sqlalchemy import select
 
-from data_contracts.parameters import ExportScope, HubScope, ReceiptScope, StatementScope, StoreScope
+from data_contracts.parameters import (
+    DeskScope,
+    ExportScope,
+    HubScope,
+    ReceiptScope,
+    StatementScope,
+    StoreScope,
+)
 from flows.advance_backorders import advance_backorders
 from flows.advance_layaways import advance_layaways
 from flows.apply_products import apply_products
@@ -32,6 +39,7 @@ from flows.import_orders import import_orders
 from flows.publish_statement import publish_statement
 from flows.receive_stock import receive_stock
 from flows.reconcile import reconcile
+from flows.release_quarantine import release_quarantine
 from tasks import steps
 from tasks.settings import CONFIG_VARIABLE
 
@@ -46,6 +54,7 @@ STEPS = (
     "advance_store",
     "give_out_stock",
     "receive_stock",
+    "visit_desk",
     "reconcile",
 )
 SECRET = "CANARYPASS"
@@ -123,6 +132,8 @@ def main(folder: Path) -> None:
     lose_a_batch(folder)
     play("reconcile after a loss", reconcile, HubScope(stores=("S1",)))
     keep_artifact("artifact after a loss", "reconcile")
+
+    mend_a_ticket(folder)
 
     try:
         cast(Any, export_orders)({"store": "no such store"})
@@ -208,6 +219,42 @@ def lose_a_batch(folder: Path) -> None:
         file.unlink()
     play("statement with the lost", publish_statement, StatementScope(store="S1"))
     play("import without the lost", import_orders)
+
+
+def mend_a_ticket(folder: Path) -> None:
+    """S2 sells an item that nobody knows; people correct its SKU, release it, and ask for nonsense."""
+    from deployments.sample_store.store import SampleStore
+    from tasks.rms.tables import item
+
+    with SampleStore.open(f"sqlite:///{folder / 'S2' / 'rms.db'}") as shop:
+        number, said["wrong sku"] = shop.ring_unknown_item()
+        with shop.engine.connect() as connection:
+            goods = select(item.c.ItemLookupCode).where(item.c.ItemType == 0)
+            said["right sku"] = connection.execute(goods.order_by(item.c.ID).limit(1)).scalar_one()
+    document = f"S2/1/ticket/{number}"
+    said["mended"] = document
+    play("export of the unknown", export_orders, ExportScope(store="S2"))
+    play("import of the unknown", import_orders)
+    change = f"ticket_lines/1/sku={said['right sku']}"
+    edit = DeskScope(action="edit", documents=(document,), edits=(change,), why="wrong label", by="ann")
+    release = DeskScope(documents=(document,), why="looked at it", by="bob")
+    play("edit rehearsed", release_quarantine, edit)
+    keep_artifact("artifact of the rehearsed edit", "release-quarantine")
+    play("edit", release_quarantine, edit, False)
+    play("release", release_quarantine, release, False)
+    keep_artifact("artifact of the release", "release-quarantine")
+    play("release again", release_quarantine, release, False)
+    play(
+        "discard of what is booked",
+        release_quarantine,
+        release.model_copy(update={"action": "discard"}),
+        False,
+    )
+    try:
+        cast(Any, release_quarantine)({"action": "edit", "documents": [document], "why": "?", "by": "ann"})
+        said["nonsense"] = "accepted"
+    except ParameterTypeError as error:
+        said["nonsense"] = str(error)
 
 
 if __name__ == "__main__":

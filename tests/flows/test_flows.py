@@ -99,6 +99,10 @@ def test_a_run_that_finds_nothing_completes_and_loads_neither_pandas_nor_great_e
         "statement S2",
         "import of statements",
         "reconcile",
+        "edit rehearsed",
+        "edit",
+        "release",
+        "release again",
     ],
 )
 def test_a_day_of_flows_completes(name: str, told: Told) -> None:
@@ -142,6 +146,22 @@ def test_an_import_says_which_flows_apply_what_moved_on(told: Told) -> None:
     assert "advance-layaways and advance-backorders apply it" in artifact
     assert "waiting_to_advance" not in artifact
     assert "## What needs attention" not in artifact
+
+
+def test_what_people_decide_about_a_ticket_is_rehearsed_kept_and_told(told: Told) -> None:
+    rehearsal, artifact = told.said["artifact of the rehearsed edit"], told.said["artifact of the release"]
+
+    assert rehearsal.startswith("# Quarantine (dry run: nothing was written)\n")
+    assert "| edit | ann | wrong label |" in rehearsal
+    assert f"| `{told.said['mended']}` | edited | 1 edit counts once it is released." in rehearsal
+    assert "| release | bob | looked at it |" in artifact
+    assert f"| `{told.said['mended']}` | booked | Booked. |  |" in artifact
+
+
+def test_nonsense_about_the_quarantine_is_refused_before_or_at_once(told: Told) -> None:
+    assert "an edit is of one document and has at least one change" in told.said["nonsense"]
+    assert told.state("discard of what is booked") == "FAILED"
+    assert set(told.said["discard of what is booked"]["attempts"].values()) == {1}
 
 
 def test_an_advance_says_what_it_applied_and_a_rehearsal_what_it_would(told: Told) -> None:
