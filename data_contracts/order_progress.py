@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from data_contracts.amounts import show_units
 from data_contracts.life_cycle import State, may_follow, state_of
-from data_contracts.posting import Objection
+from data_contracts.posting import PICKED_UP_BEFORE, Objection
 from data_contracts.waiting import WAITING_FOR_ORDER, WAITING_FOR_TICKET
 
 Newness = tuple[int, str]
@@ -227,7 +227,7 @@ def rung_again(pickup: PickUp, pickups: Sequence[PickUp], now: Snapshot) -> Obje
 
 def _picked_up_before(pickup: PickUp, other: PickUp, *, lost: PickUp) -> Objection:
     return Objection(
-        "picked_up_before",
+        PICKED_UP_BEFORE,
         f"Ticket {pickup.number} picks up what ticket {other.number} of epoch {other.epoch} has picked up; "
         f"RMS lost ticket {lost.number} when its database was restored, and counts one of them only.",
         "if both are the same goods, rung again, discard this one with a reason; if goods left the shop "

@@ -30,9 +30,12 @@ UNKNOWN_KIND = "unknown"
 EDITED = "edited"
 """Rule of a document whose edits nobody has released yet."""
 
+PICKED_UP_BEFORE = "picked_up_before"
+"""A pick-up that may only repeat one that RMS lost when its database was restored."""
 WAIVERS = {
     "unsettled": "books it as it was read, although RMS had not finished writing it",
     "totals_differ": "books the ticket's own total; the difference is recorded as rounding",
+    PICKED_UP_BEFORE: "books it besides the pick-up that RMS lost",
 }
 """Rules here that a person who has looked may waive -> what that does; the contracts name theirs.
 

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from data_contracts.documents import STREAM_ORDERS
 from data_contracts.life_cycle import State
 from data_contracts.order_progress import PickUp, Snapshot, objection, rung_again
-from data_contracts.posting import UNKNOWN_KIND, Objection, pickup_waits
+from data_contracts.posting import PICKED_UP_BEFORE, UNKNOWN_KIND, Objection, pickup_waits
 from data_contracts.waiting import WAITING_FOR_ORDER, WAITING_RULES
 from tasks import faults
 from tasks.hub.booking import book
@@ -77,6 +77,8 @@ class _Group:
     """Good pick-ups that wait, each with its units by product."""
     held: set[int] = field(default_factory=set)
     """Numbers of pick-ups that stand in quarantine for a reason of their own."""
+    rung_again: set[tuple[str, str]] = field(default_factory=set)
+    """Pick-ups of which a person has said that they do not repeat one that RMS lost."""
     discarded: bool = False
     """Whether a person has put the order aside for good."""
 
@@ -163,6 +165,8 @@ def _groups(desk: Desk, names: Collection[str], orders: Gathered, tickets: Gathe
         name = recalled_order(desk, candidate)
         if name in groups:
             groups[name].tickets.append((candidate, items.get(candidate.candidate, {})))
+            if PICKED_UP_BEFORE in tickets.standing(candidate.key).waived:
+                groups[name].rung_again.add(candidate.key)
         else:
             candidate.objection = pickup_waits(candidate.ticket, name, kinds.get(name))
     for name, number in _held_pickups(desk):
@@ -273,6 +277,8 @@ def _look_for_lost(desk: Desk, group: _Group, standing: Standing | None, now: Sn
     """Hold back those of the waiting pick-ups that may only repeat one that RMS lost."""
     booked = {pickup.document for pickup in standing.pickups} if standing is not None else set()
     for candidate, items in sorted(group.tickets, key=lambda pair: pair[0].ticket["number"]):
+        if candidate.key in group.rung_again:
+            continue
         # Each one that is held back brings the others nearer to what RMS counts.
         known = _known_pickups(desk, group, standing)
         why = rung_again(_waiting_pickup(desk, candidate, items), known, now)

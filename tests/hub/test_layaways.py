@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from data_contracts.manifest import EpochStart
+from tasks.hub.quarantine_desk import discard, release
 from tests.documents import Line, Ticket, make_order, make_ticket
-from tests.hub.world import World
+from tests.hub.world import NOW, World
 
 LAYAWAY = "S1/1/order/77"
 
@@ -723,4 +724,47 @@ def test_what_is_left_of_a_layaway_is_picked_up_after_the_lost_part_was_rung_aga
     assert (status(stocked)[:4], stocked.levels()) == (
         ("411", "Completed", "Charged", "FullyShipped"), ("7.00", "0.00"),
     )  # fmt: skip
+    assert stocked.prove() == []
+
+
+def test_pick_up_rung_again_is_discarded_and_the_order_goes_on(stocked: World) -> None:
+    opened(stocked)
+    part = make_order(77, [("SKU-1", 2, "10.00")], taken=[1])
+    stocked.orders(part, pick_up(500, [("SKU-1", 1, "10.00")]), sequence=3)
+    stocked.advance()
+    stocked.baseline(sequence=2, epochs=RESTORED)
+    stocked.orders(*again(1), sequence=4, epoch=2)
+    stocked.advance()
+
+    discard(stocked.hub, stocked.settings, ["S1/2/ticket/410"], why="same goods", by="Ann", now=NOW)
+    stocked.advance()
+
+    assert pending(stocked) == []
+    assert (state(stocked), stocked.levels()) == ("partly picked up", ("9.00", "2.00"))
+    assert stocked.prove() == []
+
+
+def test_pick_up_that_left_the_shop_twice_is_released_by_waiving_the_rule(stocked: World) -> None:
+    opened(stocked)
+    part = make_order(77, [("SKU-1", 2, "10.00")], taken=[1])
+    stocked.orders(part, pick_up(500, [("SKU-1", 1, "10.00")]), sequence=3)
+    stocked.advance()
+    stocked.baseline(sequence=2, epochs=RESTORED)
+    stocked.orders(*again(1), sequence=4, epoch=2)
+    stocked.advance()
+
+    release(
+        stocked.hub,
+        stocked.settings,
+        ["S1/2/ticket/410"],
+        accept=["picked_up_before"],
+        why="two customers stood there",
+        by="Ann",
+        now=NOW,
+    )
+    stocked.advance()
+    stocked.advance()
+
+    assert pending(stocked) == []
+    assert stocked.levels()[0] == "8.00"
     assert stocked.prove() == []
