@@ -14,7 +14,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import TillbridgeError
-from data_contracts.parameters import ExportScope, ReceiptScope, StatementScope
+from data_contracts.parameters import ExportScope, ReceiptScope, ResendScope, StatementScope
 from tasks.settings import Settings
 from tasks.use_cases import advancing, importing
 from tasks.use_cases.advancing import AllocatedOrder, StoreAdvance
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tasks.use_cases.exporting import ExportReport
     from tasks.use_cases.receiving import ReceiptReport
     from tasks.use_cases.reconciling import Reconciliation
+    from tasks.use_cases.resending import ResendReport
     from tasks.use_cases.stating import StatementReport
 
 
@@ -58,6 +59,22 @@ def state_store(settings: Settings, scope: StatementScope, dry_run: bool) -> Sta
     from tasks.use_cases.stating import publish_statement
 
     return publish_statement(settings, scope.store, days=scope.days, dry_run=dry_run)
+
+
+@task(name="resend period", task_run_name="resend-{scope.label}", **_RETRIES)
+def resend_period(settings: Settings, scope: ResendScope, dry_run: bool) -> ResendReport:
+    """Publish some of the store's documents once more."""
+    from tasks.use_cases.resending import resend
+
+    return resend(
+        settings,
+        scope.store,
+        batch=scope.batch,
+        numbers=scope.tickets,
+        orders=scope.orders,
+        dates=scope.dates,
+        dry_run=dry_run,
+    )
 
 
 @task(name="find waiting batches", **_RETRIES)

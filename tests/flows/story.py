@@ -23,7 +23,7 @@ from prefect.exceptions import ParameterTypeError
 from prefect.logging.handlers import APILogHandler
 from sqlalchemy import select
 
-from data_contracts.parameters import ExportScope, HubScope, ReceiptScope, StatementScope
+from data_contracts.parameters import ExportScope, HubScope, ReceiptScope, ResendScope, StatementScope
 from flows.advance_backorders import advance_backorders
 from flows.advance_layaways import advance_layaways
 from flows.export_orders import export_orders
@@ -31,12 +31,14 @@ from flows.import_orders import import_orders
 from flows.publish_statement import publish_statement
 from flows.receive_stock import receive_stock
 from flows.reconcile import reconcile
+from flows.resend_period import resend_period
 from tasks import steps
 from tasks.settings import CONFIG_VARIABLE
 
 STEPS = (
     "export_store",
     "state_store",
+    "resend_period",
     "find_waiting",
     "fetch_store",
     "validate",
@@ -113,6 +115,18 @@ def main(folder: Path) -> None:
     play("reconcile", reconcile)
     for key in ("statement-s1", "import-orders", "reconcile"):
         keep_artifact(f"artifact {key}", key)
+
+    play("resend rehearsed", resend_period, ResendScope(store="S1", batch=1))
+    keep_artifact("artifact of the rehearsed resend", "resend-period-s1")
+    play("resend", resend_period, ResendScope(store="S1", batch=1), False)
+    keep_artifact("artifact of the resend", "resend-period-s1")
+    play("import of the resend", import_orders)
+    keep_artifact("artifact of its import", "import-orders")
+    try:
+        cast(Any, resend_period)({"store": "S1", "batch": 1, "first_ticket": 2})
+        said["two selections"] = "accepted"
+    except ParameterTypeError as error:
+        said["two selections"] = str(error)
 
     lose_a_batch(folder)
     play("reconcile after a loss", reconcile, HubScope(stores=("S1",)))
