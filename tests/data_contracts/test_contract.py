@@ -52,7 +52,7 @@ def test_a_contract_has_the_columns_of_the_code_in_their_order(stream: str) -> N
     columns = {role: list(file.columns.items()) for role, file in contract.files.items()}
 
     assert columns == {role: list(kinds.items()) for role, kinds in FILES[stream].items()}
-    version = {"baseline": "1.0.0", "orders": "1.1.0", "statement": "1.1.0"}[stream]
+    version = {"baseline": "1.0.0", "orders": "1.2.0", "statement": "1.1.0"}[stream]
     assert contract.label == f"{stream} {version}"
 
 
@@ -120,6 +120,7 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("revision_form", "c"),
             ("rowversion_out_of_range", "c"),
             ("occurred_at_out_of_range", "c"),
+            ("in_the_future", "w"),
             ("business_date_out_of_range", "c"),
             ("business_date_far", "w"),
             ("z_batch_out_of_range", "c"),
@@ -152,7 +153,11 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("item_id_out_of_range", "c"),
             ("sku_too_long", "c"),
             ("sku_blank", "c"),
+            ("sku_unprintable", "c"),
+            ("sku_null_text", "w"),
+            ("sku_formula", "w"),
             ("description_too_long", "c"),
+            ("description_formula", "w"),
             ("item_type_out_of_range", "c"),
             ("quantity_zero", "w"),
             ("price_zero", "w"),
@@ -167,6 +172,7 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("tender_id_out_of_range", "c"),
             ("tender_code_too_long", "c"),
             ("tender_code_blank", "w"),
+            ("tender_code_unprintable", "w"),
             ("header_missing", "c"),
             ("duplicate_entry", "c"),
         ],
@@ -176,6 +182,7 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("revision_form", "c"),
             ("rowversion_out_of_range", "c"),
             ("ordered_at_out_of_range", "c"),
+            ("in_the_future", "w"),
             ("business_date_out_of_range", "c"),
             ("business_date_far", "w"),
             ("order_type_out_of_range", "c"),
@@ -207,7 +214,11 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("item_id_out_of_range", "c"),
             ("sku_too_long", "c"),
             ("sku_blank", "c"),
+            ("sku_unprintable", "c"),
+            ("sku_null_text", "w"),
+            ("sku_formula", "w"),
             ("description_too_long", "c"),
+            ("description_formula", "w"),
             ("item_type_out_of_range", "c"),
             ("on_order_negative", "c"),
             ("taken_negative", "c"),
@@ -236,6 +247,7 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("tender_id_out_of_range", "c"),
             ("tender_code_too_long", "c"),
             ("tender_code_blank", "w"),
+            ("tender_code_unprintable", "w"),
             ("header_missing", "c"),
             ("duplicate_entry", "c"),
         ],
