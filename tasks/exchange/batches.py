@@ -10,7 +10,6 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -55,10 +54,10 @@ faults.declare(
     "batch.acknowledged",
     "batch.archive",
     "batch.archived",
-    "batch.give_way",
-    "batch.gave_way",
-    "batch.tell_outstanding",
-    "batch.told_outstanding",
+    "batch.archive_aside",
+    "batch.archived_aside",
+    "batch.acknowledge_lacking",
+    "batch.acknowledged_lacking",
 )
 
 
@@ -317,33 +316,43 @@ def tell_outstanding(folder: Folder, outstanding: Outstanding) -> None:
     told = read_outstanding(folder, outstanding.store)
     if outstanding.entries == (() if told is None else told.entries):
         return
-    faults.point("batch.tell_outstanding")
+    faults.point("batch.acknowledge_lacking")
     folder.replace(_outstanding_path(outstanding.store), outstanding.to_json())
-    faults.point("batch.told_outstanding")
+    faults.point("batch.acknowledged_lacking")
 
 
 def archive(
-    folder: Folder, manifest: Manifest, contradicted: Callable[[str, str], object] | None = None
+    folder: Folder,
+    manifest: Manifest,
+    contradicted: Callable[[str, str], object] | None = None,
+    *,
+    foreign_manifest: bool = False,
 ) -> None:
     """Move a batch into the archive, its manifest last, so that a killed run leaves it waiting.
 
     Done if it was done before. A file that is nowhere (the batch was rejected for it) is passed over. Where
     the archive has the name with other content, what is as the manifest says gets it, and the other one
     a name of its own; if that is the one that came now, `contradicted` is called first with both names.
+    With `foreign_manifest` the manifest that waits under the batch's name is known to be another one.
     """
     faults.point("batch.archive")
     base = f"{manifest.store}/{manifest.stream}"
-    for name in [*(entry.name for entry in manifest.files), manifest.name + MANIFEST_SUFFIX]:
+    manifest_name = manifest.name + MANIFEST_SUFFIX
+    for name in [*(entry.name for entry in manifest.files), manifest_name]:
+        archived = f"{base}/{ARCHIVE_FOLDER}/{name}"
         try:
-            folder.move(f"{base}/{name}", f"{base}/{ARCHIVE_FOLDER}/{name}")
+            if foreign_manifest and name == manifest_name:
+                _give_way(folder, base, base, name, contradicted)
+            else:
+                folder.move(f"{base}/{name}", archived)
         except FileNotFoundError:
             logger.warning("%s is archived without %s, which is not there", manifest.path, name)
         except BatchAltered:
-            if _belongs(manifest, name, folder.read(f"{base}/{ARCHIVE_FOLDER}/{name}")):
+            if _belongs(manifest, name, folder.read(archived)):
                 _give_way(folder, base, base, name, contradicted)
             else:
                 _give_way(folder, base, f"{base}/{ARCHIVE_FOLDER}", name, None)
-                folder.move(f"{base}/{name}", f"{base}/{ARCHIVE_FOLDER}/{name}")
+                folder.move(f"{base}/{name}", archived)
     faults.point("batch.archived")
 
 
@@ -366,9 +375,9 @@ def _give_way(
     aside = f"{ARCHIVE_FOLDER}/{name}.{digest}"
     if contradicted is not None:
         contradicted(name, aside)
-    faults.point("batch.give_way")
+    faults.point("batch.archive_aside")
     folder.move(f"{place}/{name}", f"{base}/{aside}")
-    faults.point("batch.gave_way")
+    faults.point("batch.archived_aside")
     logger.warning("%s/%s is moved to %s: it is not what that name stands for", place, name, aside)
 
 
@@ -387,16 +396,6 @@ def set_aside(folder: Folder, store: str, stream: str, sequence: int, batch_id: 
     except BatchAltered:
         _give_way(folder, base, base, name, None)
     faults.point("batch.archived")
-
-
-def set_aside_other(folder: Folder, manifest: Manifest, contradicted: Callable[[str, str], object]) -> None:
-    """Take away what waits under the name of a batch's manifest and is not it; done if it was done before.
-
-    `contradicted` is called first with its name and the one it gets in the archive.
-    """
-    base = f"{manifest.store}/{manifest.stream}"
-    with suppress(FileNotFoundError):
-        _give_way(folder, base, base, manifest.name + MANIFEST_SUFFIX, contradicted)
 
 
 def _read_head(folder: Folder, store: str, stream: str) -> tuple[Head | None, bool]:

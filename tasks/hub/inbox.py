@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from sqlalchemy import Connection, exists, select
 from sqlalchemy.engine import RowMapping
@@ -131,7 +131,7 @@ def reject_unreadable(
 ) -> BatchOutcome:
     """Record that a batch was refused whose manifest cannot be read. A recorded batch stays as it is.
 
-    Its sequence does not count as the stream's newest: nothing but a file's name says that there is one.
+    Its sequence counts as the stream's newest only where it is the next: nothing but a file's name says so.
     """
     path, at = f"{store}/{stream}/{batch_name(sequence, batch_id)}", utc_now()
     outcome = BatchOutcome("rejected", reasons=(reason,))
@@ -142,6 +142,9 @@ def reject_unreadable(
             return found
         named = {"store": store, "stream": stream, "sequence": sequence, "batch_id": batch_id, "epoch": 0}
         _record(connection, {"path": path, **named, "manifest": ""}, outcome, at)
+        newest = _newest(connection, store, stream)
+        if sequence == newest.sequence + 1:
+            _write_newest(connection, store, stream, newest._replace(sequence=sequence, path=path), at)
         log_of = EventLog(store, at, path)
         log_of.add("batch_rejected", reasons=[reason.rule])
         log_of.write(connection)
@@ -238,14 +241,8 @@ def note_sequence(connection: Connection, manifest: Manifest, log_of: EventLog, 
     Events tell of sequences that were jumped over, of one of them that arrives after all, and of a sequence
     that two batches have: two exporters at work on one store.
     """
-    row = (
-        connection.execute(
-            select(streams).where(streams.c.store == manifest.store, streams.c.stream == manifest.stream)
-        )
-        .mappings()
-        .first()
-    )
-    last = 0 if row is None else int(row["last_sequence"])
+    newest = _newest(connection, manifest.store, manifest.stream)
+    last = newest.sequence
     newer = manifest.sequence > last
     if manifest.sequence > last + 1:
         log_of.add(
@@ -258,16 +255,35 @@ def note_sequence(connection: Connection, manifest: Manifest, log_of: EventLog, 
             log.warning("%s is not the only batch of its sequence", manifest.path)
         else:
             log_of.add("sequence_gap_closed", stream=manifest.stream, sequence=manifest.sequence)
-    newest = (
-        (manifest.sequence, manifest.path, [waiting.model_dump() for waiting in manifest.position.waiting])
-        if newer or row is None
-        else (last, row["last_batch"], json.loads(row["waiting"]))
-    )
+    if newer or newest.path == manifest.path:
+        waiting = json.dumps([entry.model_dump() for entry in manifest.position.waiting])
+        newest = _Newest(manifest.sequence, manifest.path, waiting)
+    _write_newest(connection, manifest.store, manifest.stream, newest, now)
+
+
+class _Newest(NamedTuple):
+    """The newest batch of a stream; no path where there is none yet."""
+
+    sequence: int
+    path: str
+    waiting: str
+    """What its manifest said was waiting, as JSON."""
+
+
+def _newest(connection: Connection, store: str, stream: str) -> _Newest:
+    s = streams.c
+    row = connection.execute(
+        select(s.last_sequence, s.last_batch, s.waiting).where(s.store == store, s.stream == stream)
+    ).first()
+    return _Newest(0, "", "[]") if row is None else _Newest(*row)
+
+
+def _write_newest(connection: Connection, store: str, stream: str, newest: _Newest, now: str) -> None:
     upsert(
         connection,
         streams,
         ("store", "stream", "last_sequence", "last_batch", "imported_utc", "waiting"),
-        [(manifest.store, manifest.stream, newest[0], newest[1], now, json.dumps(newest[2]))],
+        [(store, stream, newest.sequence, newest.path, now, newest.waiting)],
         update=("last_sequence", "last_batch", "imported_utc", "waiting"),
     )
 

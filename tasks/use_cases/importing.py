@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from data_contracts.documents import MAX_BATCH_LINES, STREAMS
@@ -158,11 +158,7 @@ def _answer_again(folder: Folder, hub: Hub, ref: BatchRef) -> ImportedBatch:
     lies_there: Manifest | None = None
     with suppress(BatchAltered, ContractBroken):
         lies_there = batches.fetch_manifest(folder, ref.store, ref.stream, ref.sequence, ref.batch_id)
-    note = _Contradictions(hub, taken_in)
-    if lies_there != taken_in:
-        batches.set_aside_other(folder, taken_in, note)
-    done = _finish_known(folder, hub, taken_in)
-    return replace(done, reasons=(*note.reasons, *done.reasons))
+    return _finish_known(folder, hub, taken_in, foreign_manifest=lies_there != taken_in)
 
 
 def validate_batches(settings: Settings, refs: Sequence[BatchRef]) -> list[ImportedBatch]:
@@ -309,7 +305,9 @@ class _Contradictions:
         self.reasons = (*self.reasons, reason)
 
 
-def _finish_known(folder: Folder, hub: Hub, manifest: Manifest) -> ImportedBatch:
+def _finish_known(
+    folder: Folder, hub: Hub, manifest: Manifest, *, foreign_manifest: bool = False
+) -> ImportedBatch:
     """Acknowledge and archive a batch whose outcome stands in the hub; any number of times."""
     record = hub_inbox.find_batch(hub, manifest.path)
     if record is None:
@@ -330,7 +328,7 @@ def _finish_known(folder: Folder, hub: Hub, manifest: Manifest) -> ImportedBatch
         ),
     )
     note = _Contradictions(hub, manifest)
-    batches.archive(folder, manifest, note)
+    batches.archive(folder, manifest, note, foreign_manifest=foreign_manifest)
     return ImportedBatch(manifest.path, "known", documents=manifest.documents, reasons=note.reasons)
 
 

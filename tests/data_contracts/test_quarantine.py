@@ -795,9 +795,11 @@ def test_stores_can_be_checked_side_by_side_in_threads() -> None:
 
 
 def test_a_sentence_is_one_line_whatever_the_cell_holds() -> None:
-    verdict = verdict_on([make_ticket(1, [("two\nlines\x1b", 0, "1.00")])])
+    verdict = verdict_on([make_ticket(1, [("two\nlines\x1b", 1, "1.00")])])
 
-    assert [r.message for r in verdict.warnings] == ["Ticket 1, line 1: two lines  has the quantity 0."]
+    assert [r.message for r in verdict.reasons] == [
+        "Ticket 1, line 1: its SKU `two lines ` holds a line break or another control character."
+    ]
 
 
 def test_a_verdict_survives_being_stored() -> None:

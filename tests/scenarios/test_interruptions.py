@@ -49,7 +49,12 @@ ELSEWHERE = (
     "hub.configure.",  # before the story begins
     "hub.migrate.",
     "resend.",  # an operator asks for that
-    "hub.reject.",  # no batch is spoiled
+    "hub.reject.",  # no batch is spoiled, none comes twice
+    "hub.contradiction.",
+    "batch.archive_aside",
+    "batch.archived_aside",
+    "batch.acknowledge_lacking",
+    "batch.acknowledged_lacking",
     "sample.",  # the till, not the bridge
     "takeover.",  # no database is restored
 )
