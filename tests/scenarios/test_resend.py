@@ -30,7 +30,7 @@ def test_a_rejected_batch_is_sent_again_until_nothing_is_unexplained(tmp_path: P
     lost = story.reconcile()
     assert lost.unexplained > 0
     assert any("run `tillbridge resend S1 --numbers" in text for text in lost.findings)
-    ack = json.loads(next((orders / "acks").glob("*.json")).read_text())
+    ack = json.loads(next((orders / "acks").glob("*.ack.json")).read_text())
     assert ack["reasons"][0]["fix"] == "run `tillbridge resend S1 --batch 1` at the store"
 
     report = resend(story.settings, "S1", batch=1)
@@ -68,7 +68,7 @@ def test_a_whole_period_of_everything_sent_again_changes_nothing_that_is_right(
 
     for selection in ({"dates": (date.min, date.max)}, {"batch": 1}, {"orders": (1, 1_000)}):
         for code in story.settings.stores:
-            assert resend(story.settings, code, **selection).batches  # type: ignore[arg-type]
+            assert resend(story.settings, code, **selection).batches
         again = import_waiting(story.settings)
         assert again.failures == {}
         assert again.accepted == 0
