@@ -457,7 +457,9 @@ def test_a_contradiction_that_is_interrupted_is_told_once(
         bridge.import_waiting()
     monkeypatch.setattr(faults, "hook", None)
 
-    assert bridge.take_in() == [(1, "known")]
+    # The manifest goes last: nothing is left to do once it is out of the way.
+    done = change is _other_manifest and point == "batch.archived_aside"
+    assert bridge.take_in() == ([] if done else [(1, "known")])
 
     assert len(bridge.events("batch_contradicted")) == 1
     assert bridge.waiting() == []
