@@ -243,13 +243,13 @@ def resend(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Send tickets or orders of STORE once more: a rejected batch, some numbers or some days.
+    """Send tickets or orders of STORE once more: a rejected or lost batch, some numbers or some days.
 
     They are read anew from RMS and published in new batches. Run it as often as you like: what the hub
     has already is seen before and changes nothing, and the next export goes on where it would have.
 
     \b
-    A batch was rejected:             tillbridge resend S1 --batch 412
+    A batch was rejected or is lost:  tillbridge resend S1 --batch 412
     Reconcile names missing tickets:  tillbridge resend S1 --numbers 10452-10455
     Days differ:                      tillbridge resend S1 --dates 2010-12-01..2010-12-03
     It names layaways or backorders:  tillbridge resend S1 --orders 12-15
@@ -293,6 +293,8 @@ def resend(
                 )
             ],
         )
+    elif report.batches:
+        click.echo(f"Nothing of batch {batch} is left to be sent again; an empty batch says so.")
     else:
         click.echo("Nothing was found to be sent again.")
     for count, text in (
