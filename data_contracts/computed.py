@@ -7,7 +7,7 @@ amount in a file can equal them, so the rule that compares them fails as it shou
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,14 +20,17 @@ _LIMIT = 2**63 - 1
 Frames = Mapping[str, pd.DataFrame]
 
 
-def add_computed(stream: str, frames: Frames, tolerance_per_line: int) -> dict[str, pd.DataFrame]:
+def add_computed(
+    stream: str, frames: Frames, tolerance_per_line: int, published: Sequence[str]
+) -> dict[str, pd.DataFrame]:
     """The typed frames of a stream with their computed columns.
 
     The frames carry `batch` and `row`, in a stream of documents `document` too, as integers.
-    `tolerance_per_line` is the difference per line, in ten-thousandths, that is taken as rounding.
+    `tolerance_per_line` is the difference per line, in ten-thousandths, that is taken as rounding;
+    `published` says of each batch when that was, or is empty.
     """
     if stream == STREAM_ORDERS:
-        return _tickets(frames, tolerance_per_line) | _orders(frames)
+        return _tickets(frames, tolerance_per_line, published) | _orders(frames, published)
     if stream == STREAM_PRODUCTS:
         return _products(frames)
     return {
@@ -36,7 +39,7 @@ def add_computed(stream: str, frames: Frames, tolerance_per_line: int) -> dict[s
     }
 
 
-def _tickets(frames: Frames, tolerance_per_line: int) -> dict[str, pd.DataFrame]:
+def _tickets(frames: Frames, tolerance_per_line: int, published: Sequence[str]) -> dict[str, pd.DataFrame]:
     tickets, lines, tenders = frames["tickets"], frames["ticket_lines"], frames["tenders"]
     documents = tickets["document"].tolist()
     headers = Counter(documents)
@@ -79,6 +82,7 @@ def _tickets(frames: Frames, tolerance_per_line: int) -> dict[str, pd.DataFrame]
             tax_gap=_column(tax_gap),
             tax_beyond=_column(tax_beyond),
             days_apart=_days_apart(tickets, "occurred_at"),
+            minutes_ahead=_minutes_ahead(tickets, "occurred_at", published),
         ),
         "ticket_lines": lines.assign(headers_found=_column(headers[d] for d in line_documents)),
         "tenders": tenders.assign(
@@ -87,7 +91,7 @@ def _tickets(frames: Frames, tolerance_per_line: int) -> dict[str, pd.DataFrame]
     }
 
 
-def _orders(frames: Frames) -> dict[str, pd.DataFrame]:
+def _orders(frames: Frames, published: Sequence[str]) -> dict[str, pd.DataFrame]:
     orders, lines = frames["orders"], frames["order_lines"]
     history, tenders = frames["order_history"], frames["deposit_tenders"]
     documents = orders["document"].tolist()
@@ -125,6 +129,7 @@ def _orders(frames: Frames) -> dict[str, pd.DataFrame]:
             closed_on_order=_column(on_order if done else 0 for done, on_order in still),
             lacks_lines=_column(count == 0 and "deleted" not in flagged for count, flagged in counts),
             days_apart=_days_apart(orders, "ordered_at"),
+            minutes_ahead=_minutes_ahead(orders, "ordered_at", published),
             expires_early=_column(expires < written for expires, written in dates),
         ),
         "order_lines": lines.assign(headers_found=_column(headers[document] for document in of_line)),
@@ -185,6 +190,20 @@ def _days_apart(rows: pd.DataFrame, time: str) -> np.ndarray[tuple[int], np.dtyp
     business = np.array(rows["business_date"].tolist(), dtype="datetime64[D]")
     written = np.array([text[:10] for text in rows[time].tolist()], dtype="datetime64[D]")
     return _column(abs(days) for days in (business - written).astype("int64").tolist())
+
+
+def _minutes_ahead(
+    rows: pd.DataFrame, time: str, published: Sequence[str]
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Whole minutes by which a time lies after its batch was published; 0 where nobody knows when."""
+    happened = rows[time].tolist()
+    of_batch = rows["batch"].tolist()
+    known = [published[at] or text for at, text in zip(of_batch, happened, strict=True)]
+    moments = (
+        np.array([text.rstrip("Z") for text in texts], dtype="datetime64[m]") for texts in (happened, known)
+    )
+    later, earlier = moments
+    return _column(max(0, minutes) for minutes in (later - earlier).astype("int64").tolist())
 
 
 def _overlaps(frame: pd.DataFrame) -> pd.Series[int]:

@@ -21,6 +21,8 @@ class BatchRows:
     """Those that the store's numbers belong to; every document is of one of them."""
     rows: dict[str, pd.DataFrame]
     """Role of the file -> its rows of text (`frames.read_rows`)."""
+    created_utc: str = ""
+    """When the store published it, by its own clock; empty where that is not known."""
 
 
 @dataclass

@@ -1,13 +1,14 @@
 """What a batch, its acknowledgement and a head say about themselves; both sides know only this.
 
 A batch is a few CSV files and one manifest, and the manifest is the commit: files without one do not
-exist. All four records are JSON with a `signature` field, empty until keys are handed out.
+exist. All records are JSON with a `signature` field, empty until keys are handed out.
 
 Names in a stream's folder `<store>/<stream>/`:
 
     000412-9f2c51d07ab3.tickets.csv       a file of the batch
     000412-9f2c51d07ab3.manifest.json     the commit
     acks/000412-9f2c51d07ab3.ack.json     the hub's answer
+    acks/outstanding.json                 what the hub still lacks (in the orders stream only)
     archive/...                           what the hub has taken in, files and manifest
     head.json                             where the publisher stands; written only by it
 """
@@ -34,6 +35,7 @@ ACKS_FOLDER = "acks"
 ARCHIVE_FOLDER = "archive"
 MANIFEST_SUFFIX = ".manifest.json"
 ACK_SUFFIX = ".ack.json"
+OUTSTANDING_NAME = "outstanding.json"
 
 _BATCH_NAME = re.compile(r"^(?P<sequence>[0-9]{6,})-(?P<batch_id>[0-9a-f]{12})$")
 
@@ -208,7 +210,8 @@ class Manifest(Record):
     before_baseline: int = 0
     """Changed tickets older than the baseline that were left alone."""
     replaces: int | None = None
-    """Sequence of the rejected batch whose range this one exports again."""
+    """Sequence of the rejected or lost batch whose range this one exports again; where that takes several
+    batches, in the last of them."""
 
     @classmethod
     def from_json(cls, data: bytes, where: str) -> Self:
@@ -296,6 +299,15 @@ class Acknowledgement(Record):
     products: tuple[ProductAnswer, ...] = ()
     """Of a `products` batch: an answer for each of its products."""
     acknowledged_utc: str
+
+
+class Outstanding(Record):
+    """What the hub still lacks of a store's batches: one file to read there, instead of every answer."""
+
+    store: str
+    entries: tuple[Reason, ...] = ()
+    """Batches that were rejected or never came and that nothing has replaced yet, and what to do."""
+    as_of_utc: str
 
 
 class Head(Record):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from datetime import date
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -162,3 +163,86 @@ class DeskScope(Scope):
         """How the run is named: what is done to what."""
         more = f"-and-{len(self.documents) - 1}-more" if len(self.documents) > 1 else ""
         return f"{self.action}-{self.documents[0] if self.documents else 'all'}{more}"
+
+
+def _number(what: str, position: int) -> Any:
+    return Field(default=None, ge=1, le=2**31 - 1, description=what, json_schema_extra={"position": position})
+
+
+class ResendScope(Scope):
+    """What `resend-period` sends once more: some business dates, or a batch, or some ticket or order numbers.
+
+    A range without its last end is the one day or number. A form cannot say "one of four", so that is checked
+    when the run is submitted; that an end needs its beginning stands in the form's schema as well.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "dependencies": {
+                "last_date": ["first_date"],
+                "last_ticket": ["first_ticket"],
+                "last_order": ["first_order"],
+            }
+        },
+    )
+
+    store: str = Field(
+        pattern=_STORE, description="Store code, as in tillbridge.toml.", json_schema_extra={"position": 0}
+    )
+    first_date: date | None = Field(
+        default=None,
+        description="First business date of a period, by the store's own rule.",
+        json_schema_extra={"position": 1},
+    )
+    last_date: date | None = Field(
+        default=None,
+        description="Last business date; empty for the first one alone.",
+        json_schema_extra={"position": 2},
+    )
+    batch: int | None = _number("Or: sequence of a batch that was rejected or lost.", 3)
+    first_ticket: int | None = _number("Or: first ticket number.", 4)
+    last_ticket: int | None = _number("Last ticket number; empty for the first one alone.", 5)
+    first_order: int | None = _number("Or: first number of a layaway or backorder.", 6)
+    last_order: int | None = _number("Last one of them; empty for the first one alone.", 7)
+
+    @model_validator(mode="after")
+    def _one_selection(self) -> Self:
+        given = [self.first_date, self.batch, self.first_ticket, self.first_order]
+        if sum(value is not None for value in given) != 1:
+            raise ValueError("choose one: business dates, a batch, ticket numbers or order numbers")
+        for name in ("date", "ticket", "order"):
+            first, last = getattr(self, f"first_{name}"), getattr(self, f"last_{name}")
+            if last is not None and (first is None or last < first):
+                raise ValueError(f"last_{name} needs a first_{name} that is not after it")
+        return self
+
+    @property
+    def dates(self) -> tuple[date, date] | None:
+        """The business dates, both ends."""
+        first = self.first_date
+        return None if first is None else (first, self.last_date or first)
+
+    @property
+    def tickets(self) -> tuple[int, int] | None:
+        """The ticket numbers, both ends."""
+        return (
+            None if self.first_ticket is None else (self.first_ticket, self.last_ticket or self.first_ticket)
+        )
+
+    @property
+    def orders(self) -> tuple[int, int] | None:
+        """The order numbers, both ends."""
+        first = self.first_order
+        return None if first is None else (first, self.last_order or first)
+
+    @property
+    def label(self) -> str:
+        """How the run is named: `S1-batch-7`, `S1-2010-12-01..2010-12-03`."""
+        if self.batch is not None:
+            return f"{self.store}-batch-{self.batch}"
+        for word, ends in (("", self.dates), ("tickets-", self.tickets), ("orders-", self.orders)):
+            if ends is not None:
+                return f"{self.store}-{word}{ends[0]}..{ends[1]}"
+        return self.store

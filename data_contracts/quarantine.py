@@ -65,7 +65,8 @@ def validate(stream: str, batches: Sequence[BatchRows], *, tolerance_per_line: i
         return []
     findings = [Findings() for _ in batches]
     frames = readable_rows(contract, batches, findings)
-    for role, frame in add_computed(stream, frames, tolerance_per_line).items():
+    published = [batch.created_utc for batch in batches]
+    for role, frame in add_computed(stream, frames, tolerance_per_line, published).items():
         file = contract.files[role]
         for rule, rows in _failing_rows(file, frame):
             _record(findings, rule, rows, contract)

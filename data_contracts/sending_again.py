@@ -19,8 +19,13 @@ def send_again(path: str) -> str:
         return SEND_AGAIN
     store = found["store"]
     return {
-        STREAM_ORDERS: f"run `tillbridge resend {store} --batch {found['sequence']}` at the store",
+        STREAM_ORDERS: send_sequence_again(store, int(found["sequence"])),
         STREAM_STATEMENT: f"run `tillbridge statement {store}` at the store",
         STREAM_PRODUCTS: "have the hub export these products again",
         STREAM_BASELINE: "bring the batch back from a backup of the exchange folder",
     }.get(found["stream"], SEND_AGAIN)
+
+
+def send_sequence_again(store: str, sequence: int) -> str:
+    """The next step for a batch of tickets and orders by its sequence."""
+    return f"run `tillbridge resend {store} --batch {sequence}` at the store"

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -24,6 +24,11 @@ from data_contracts.waiting import WAITING_TO_ADVANCE
 from deployments.output import say, show_json, show_table
 from deployments.quarantine_commands import quarantine, say_to_advance
 from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
+
+if TYPE_CHECKING:
+    from data_contracts.manifest import Reason
+    from tasks.use_cases.importing import ImportedBatch
+    from tasks.use_cases.standing import StoreSide
 
 EXIT_ATTENTION = 1
 EXIT_FINAL = 3
@@ -215,6 +220,9 @@ def export(context: click.Context, stores: Sequence[str], sweep: bool, dry_run: 
                 )
         if dry_run:
             click.echo("Dry run: nothing was published.")
+        from tasks.use_cases.standing import show_lacking
+
+        _say_reasons(show_lacking(settings, list(reports)))
     _raise_first(failures)
 
 
@@ -237,13 +245,13 @@ def resend(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Send tickets or orders of STORE once more: a rejected batch, some numbers or some days.
+    """Send tickets or orders of STORE once more: a rejected or lost batch, some numbers or some days.
 
     They are read anew from RMS and published in new batches. Run it as often as you like: what the hub
     has already is seen before and changes nothing, and the next export goes on where it would have.
 
     \b
-    A batch was rejected:             tillbridge resend S1 --batch 412
+    A batch was rejected or is lost:  tillbridge resend S1 --batch 412
     Reconcile names missing tickets:  tillbridge resend S1 --numbers 10452-10455
     Days differ:                      tillbridge resend S1 --dates 2010-12-01..2010-12-03
     It names layaways or backorders:  tillbridge resend S1 --orders 12-15
@@ -287,6 +295,8 @@ def resend(
                 )
             ],
         )
+    elif report.batches:
+        click.echo(f"Nothing of batch {batch} is left to be sent again; an empty batch says so.")
     else:
         click.echo("Nothing was found to be sent again.")
     for count, text in (
@@ -408,6 +418,7 @@ def import_(context: click.Context, stores: Sequence[str], dry_run: bool, as_jso
                 say(f"What to do: {reason.fix}", indent=4)
             if len(reasons) > MOST_REASONS:
                 say(f"... and {len(reasons) - MOST_REASONS} more: `tillbridge quarantine`", indent=4)
+            _say_warnings(batch)
         if to_advance:
             say_to_advance(to_advance)
         for store, text in summary.failures.items():
@@ -536,10 +547,17 @@ cli.add_command(quarantine)
 @_JSON
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
-    """Show where each store stands: last ticket, last batch, what waits, what needs a person."""
-    from tasks.use_cases.standing import show_standing
+    """Show where each store stands: last ticket, last batch, what waits, what needs a person.
 
-    standing = show_standing(_settings(context))
+    On a store's own machine, without a hub, it shows what the exchange folder says.
+    """
+    from tasks.use_cases.standing import hub_is_elsewhere, show_standing, show_store_sides
+
+    settings = _settings(context)
+    if hub_is_elsewhere(settings):
+        _show_store_sides(show_store_sides(settings), as_json)
+        return
+    standing = show_standing(settings)
     if as_json:
         show_json(standing)
         return
@@ -561,7 +579,58 @@ def status(context: click.Context, as_json: bool) -> None:
     orders = [(s.hub.store, s.hub.layaways, s.hub.backorders_waiting, s.hub.expired) for s in standing.stores]
     if any(any(figures) for _, *figures in orders):
         show_table(("store", "open layaways", "backorders that wait for stock", "past their date"), orders)
+    _say_reasons(standing.lacking)
     say(standing.sentence, indent=0)
+
+
+def _show_store_sides(sides: Sequence[StoreSide], as_json: bool) -> None:
+    if as_json:
+        show_json(sides)
+        return
+    show_table(
+        ("store", "looked at RMS", "newest batch", "the hub's answer", "batches waiting"),
+        [
+            (
+                side.store,
+                _minute(side.last_looked_utc),
+                side.newest_batch or "none",
+                side.answer or "none yet",
+                side.batches_waiting,
+            )
+            for side in sides
+        ],
+    )
+    for side in sides:
+        if side.held_back:
+            say(
+                f"{side.store}: {side.held_back:,} tickets are held back by a transaction open in RMS.",
+                indent=0,
+            )
+        _say_reasons(side.lacking)
+    if not any(side.lacking for side in sides):
+        say("The hub has not said that it lacks a batch.", indent=0)
+
+
+def _say_reasons(reasons: Sequence[Reason]) -> None:
+    """Each with what to do about it."""
+    for reason in reasons:
+        say(reason.message, bullet="- ")
+        say(f"What to do: {reason.fix}", indent=4)
+
+
+def _say_warnings(batch: ImportedBatch) -> None:
+    """One line for each rule that found something odd in what is booked all the same."""
+    of_rule: dict[str, list[Reason]] = {}
+    for warning in batch.warnings:
+        of_rule.setdefault(warning.rule, []).append(warning)
+    for rule, found in of_rule.items():
+        more = f" And {len(found) - 1:,} documents more like this ({rule})." if len(found) > 1 else ""
+        say(f"{batch.path}, booked all the same: {found[0].message}{more}", bullet="- ")
+
+
+def _say_to_advance(count: int) -> None:
+    what = "1 snapshot or pick-up waits" if count == 1 else f"{count:,} snapshots and pick-ups wait"
+    say(f"{what} to be applied: `tillbridge advance` does it.", indent=0)
 
 
 def _minute(utc: str | None) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tasks.use_cases.quarantine import DeskReport
     from tasks.use_cases.receiving import ReceiptReport
     from tasks.use_cases.reconciling import Reconciliation
+    from tasks.use_cases.resending import ResendReport
     from tasks.use_cases.stating import StatementReport
 
 ADVANCED = (
@@ -69,6 +70,39 @@ def show_export(store: str, report: ExportReport) -> None:
                 ("not finished by RMS yet", report.waiting),
                 ("held back by an open transaction in RMS", report.held_back),
                 ("older than the baseline, left alone", report.before_baseline),
+            ],
+        ),
+        "Batches: " + (", ".join(f"`{path}`" for path in report.batches) or "none"),
+    )
+
+
+def show_resend(label: str, report: ResendReport) -> None:
+    """What went, or would go, and what was left out and why."""
+    get_run_logger().info(
+        "%s: %d tickets, %s, %d orders in %d batches%s",
+        label,
+        report.tickets,
+        show_money(report.money),
+        report.orders,
+        len(report.batches),
+        _dry(report.dry_run),
+    )
+    _publish(
+        f"resend-period-{report.store}",
+        f"# Sent again: {label}" + (" (dry run: nothing was published)" if report.dry_run else ""),
+        table(
+            ("what", "figure"),
+            [
+                ("tickets", report.tickets),
+                ("lines", report.lines),
+                ("units", show_units(report.units)),
+                ("money", show_money(report.money)),
+                ("layaways and backorders", report.orders),
+                ("deposits on them", show_money(report.deposits)),
+                ("that never settled, flagged", report.unsettled),
+                ("left to the ordinary export: RMS is still writing them", report.left_to_export),
+                ("left out: from before the baseline", report.before_baseline),
+                ("left out: numbers under which RMS holds nothing", report.absent),
             ],
         ),
         "Batches: " + (", ".join(f"`{path}`" for path in report.batches) or "none"),
@@ -177,6 +211,15 @@ def show_import(summary: ImportSummary) -> None:
                 ],
             ),
             *_left_out(len(reasons)),
+        ]
+    odd = [(batch.path, warning) for batch in batches for warning in batch.warnings]
+    if odd:
+        parts += [
+            "## Booked all the same, but odd",
+            table(
+                ("document", "what", "what to do"),
+                [(f"`{w.document or path}`", w.message, w.fix) for path, w in odd[:MOST_REASONS]],
+            ),
         ]
     if any(reason.rule == WAITING_TO_ADVANCE for batch in batches for reason in batch.reasons):
         parts.append("Layaways and backorders moved on: advance-layaways and advance-backorders apply it.")

@@ -14,7 +14,14 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import TillbridgeError
-from data_contracts.parameters import DeskScope, ExportScope, ReceiptScope, StatementScope, StoreScope
+from data_contracts.parameters import (
+    DeskScope,
+    ExportScope,
+    ReceiptScope,
+    ResendScope,
+    StatementScope,
+    StoreScope,
+)
 from tasks.settings import Settings
 from tasks.use_cases import advancing, importing
 from tasks.use_cases.advancing import AllocatedOrder, StoreAdvance
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
     from tasks.use_cases.quarantine import DeskReport
     from tasks.use_cases.receiving import ReceiptReport
     from tasks.use_cases.reconciling import Reconciliation
+    from tasks.use_cases.resending import ResendReport
     from tasks.use_cases.stating import StatementReport
 
 
@@ -68,6 +76,22 @@ def apply_products(settings: Settings, scope: StoreScope, dry_run: bool) -> Prod
     from tasks.use_cases.applying_products import apply_products
 
     return apply_products(settings, scope.store, dry_run=dry_run)
+
+
+@task(name="resend period", task_run_name="resend-{scope.label}", **_RETRIES)
+def resend_period(settings: Settings, scope: ResendScope, dry_run: bool) -> ResendReport:
+    """Publish some of the store's documents once more."""
+    from tasks.use_cases.resending import resend
+
+    return resend(
+        settings,
+        scope.store,
+        batch=scope.batch,
+        numbers=scope.tickets,
+        orders=scope.orders,
+        dates=scope.dates,
+        dry_run=dry_run,
+    )
 
 
 @task(name="find waiting batches", **_RETRIES)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from data_contracts.documents import STREAM_ORDERS
 from data_contracts.errors import BatchAltered, ContractBroken, NotBaselined, TransferInterrupted
 from data_contracts.manifest import (
     ACK_SUFFIX,
@@ -22,11 +23,13 @@ from data_contracts.manifest import (
     ARCHIVE_FOLDER,
     HEAD_NAME,
     MANIFEST_SUFFIX,
+    OUTSTANDING_NAME,
     Acknowledgement,
     BatchFile,
     Head,
     Manifest,
     Mark,
+    Outstanding,
     Position,
     batch_name,
     parse_batch_name,
@@ -51,6 +54,10 @@ faults.declare(
     "batch.acknowledged",
     "batch.archive",
     "batch.archived",
+    "batch.archive_aside",
+    "batch.archived_aside",
+    "batch.acknowledge_lacking",
+    "batch.acknowledged_lacking",
 )
 
 
@@ -302,41 +309,103 @@ def answered_batches(folder: Folder, store: str, stream: str) -> list[tuple[int,
     )
 
 
-def archive(folder: Folder, manifest: Manifest) -> None:
+def read_outstanding(folder: Folder, store: str) -> Outstanding | None:
+    """What the hub said last that it lacks of a store; None if it has not said anything readable."""
+    path = _outstanding_path(store)
+    try:
+        return Outstanding.from_json(folder.read(path), path)
+    except FileNotFoundError:
+        return None
+    except ContractBroken as error:
+        logger.warning("%s", error.message)
+        return None
+
+
+def tell_outstanding(folder: Folder, outstanding: Outstanding) -> None:
+    """Write what the hub lacks of a store, unless that is what stands there; one read where all is well."""
+    told = read_outstanding(folder, outstanding.store)
+    if outstanding.entries == (() if told is None else told.entries):
+        return
+    faults.point("batch.acknowledge_lacking")
+    folder.replace(_outstanding_path(outstanding.store), outstanding.to_json())
+    faults.point("batch.acknowledged_lacking")
+
+
+def archive(
+    folder: Folder,
+    manifest: Manifest,
+    contradicted: Callable[[str, str], object] | None = None,
+    *,
+    foreign_manifest: bool = False,
+) -> None:
     """Move a batch into the archive, its manifest last, so that a killed run leaves it waiting.
 
-    Done if it was done before. A file that is nowhere (the batch was rejected for it) is passed over.
+    Done if it was done before. A file that is nowhere (the batch was rejected for it) is passed over. Where
+    the archive has the name with other content, what is as the manifest says gets it, and the other one
+    a name of its own; if that is the one that came now, `contradicted` is called first with both names.
+    With `foreign_manifest` the manifest that waits under the batch's name is known to be another one.
     """
     faults.point("batch.archive")
     base = f"{manifest.store}/{manifest.stream}"
-    for name in [*(entry.name for entry in manifest.files), manifest.name + MANIFEST_SUFFIX]:
+    manifest_name = manifest.name + MANIFEST_SUFFIX
+    for name in [*(entry.name for entry in manifest.files), manifest_name]:
+        archived = f"{base}/{ARCHIVE_FOLDER}/{name}"
         try:
-            folder.move(f"{base}/{name}", f"{base}/{ARCHIVE_FOLDER}/{name}")
+            if foreign_manifest and name == manifest_name:
+                _give_way(folder, base, base, name, contradicted)
+            else:
+                folder.move(f"{base}/{name}", archived)
         except FileNotFoundError:
             logger.warning("%s is archived without %s, which is not there", manifest.path, name)
+        except BatchAltered:
+            if _belongs(manifest, name, folder.read(archived)):
+                _give_way(folder, base, base, name, contradicted)
+            else:
+                _give_way(folder, base, f"{base}/{ARCHIVE_FOLDER}", name, None)
+                folder.move(f"{base}/{name}", archived)
     faults.point("batch.archived")
+
+
+def _belongs(manifest: Manifest, name: str, data: bytes) -> bool:
+    """Whether content is what a batch has under one of its names."""
+    for entry in manifest.files:
+        if entry.name == name:
+            return _difference(entry, data) is None
+    try:
+        return Manifest.from_json(data, name) == manifest
+    except ContractBroken:
+        return False
+
+
+def _give_way(
+    folder: Folder, base: str, place: str, name: str, contradicted: Callable[[str, str], object] | None
+) -> None:
+    """Move a file from its place into the archive under a name that its content makes."""
+    digest = hashlib.sha256(folder.read(f"{place}/{name}")).hexdigest()[:8]
+    aside = f"{ARCHIVE_FOLDER}/{name}.{digest}"
+    if contradicted is not None:
+        contradicted(name, aside)
+    faults.point("batch.archive_aside")
+    folder.move(f"{place}/{name}", f"{base}/{aside}")
+    faults.point("batch.archived_aside")
+    logger.warning("%s/%s is moved to %s: it is not what that name stands for", place, name, aside)
 
 
 def set_aside(folder: Folder, store: str, stream: str, sequence: int, batch_id: str) -> None:
-    """Take a manifest that cannot be read out of the way, into the archive; its files stay where they are."""
+    """Take a manifest that cannot be used out of the way, into the archive; its files stay where they are.
+
+    Under a name of its own where the archive has one of that batch already; done if it was done before.
+    """
     name = batch_name(sequence, batch_id) + MANIFEST_SUFFIX
+    base = f"{store}/{stream}"
     faults.point("batch.archive")
-    folder.move(f"{store}/{stream}/{name}", f"{store}/{stream}/{ARCHIVE_FOLDER}/{name}")
+    try:
+        folder.move(f"{base}/{name}", f"{base}/{ARCHIVE_FOLDER}/{name}")
+    except FileNotFoundError:
+        logger.warning("%s/%s is gone", base, name)
+    except BatchAltered:
+        _give_way(folder, base, base, name, None)
     faults.point("batch.archived")
-
-
-def stream_gaps(folder: Folder, store: str, stream: str) -> list[int]:
-    """Sequences between the lowest and the highest seen (archive and head included) that are missing."""
-    head, _ = _read_head(folder, store, stream)
-    seen = {sequence for sequence, _ in _all_manifests(folder, store, stream)}
-    newest = max([*seen, head.sequence if head else 0])
-    return missing_sequences({*seen, newest}) if seen else []
-
-
-def missing_sequences(seen: Iterable[int]) -> list[int]:
-    """What lacks between the least and the greatest of some sequences."""
-    known = set(seen)
-    return [n for n in range(min(known), max(known)) if n not in known] if known else []
 
 
 def _read_head(folder: Folder, store: str, stream: str) -> tuple[Head | None, bool]:
@@ -382,6 +451,10 @@ def _file_name(batch: str, role: str) -> str:
 
 def _ack_path(store: str, stream: str, sequence: int, batch_id: str) -> str:
     return f"{store}/{stream}/{ACKS_FOLDER}/{batch_name(sequence, batch_id)}{ACK_SUFFIX}"
+
+
+def _outstanding_path(store: str) -> str:
+    return f"{store}/{STREAM_ORDERS}/{ACKS_FOLDER}/{OUTSTANDING_NAME}"
 
 
 def _altered(path: str, what: str) -> BatchAltered:

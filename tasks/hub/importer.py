@@ -24,7 +24,15 @@ from tasks.hub.booking import book
 from tasks.hub.candidates import Arrivals, Gathered
 from tasks.hub.database import Hub, lock_store
 from tasks.hub.desk import Desk, open_desk
-from tasks.hub.inbox import BatchOutcome, note_sequence, record, recorded, stored_verdict, utc_now
+from tasks.hub.inbox import (
+    BatchOutcome,
+    note_replacement,
+    note_sequence,
+    record,
+    recorded,
+    stored_verdict,
+    utc_now,
+)
 from tasks.hub.ledger import write_levels
 from tasks.hub.order_booking import import_orders
 from tasks.hub.settling import tally
@@ -62,8 +70,8 @@ def import_batch(
     with hub.writing("hub.import.before_commit", "hub.import.after_commit") as connection:
         lock_store(connection, manifest.store)
         faults.point("hub.import.locked")
-        known = recorded(connection, manifest)
-        if known is not None:
+        known = recorded(connection, manifest.path)
+        if known is not None and not known.may_come_again:
             return known
         verdict = stored_verdict(connection, manifest)
         if verdict.state == "rejected":
@@ -77,6 +85,7 @@ def import_batch(
             connection, settings, manifest.store, now=at, batch=manifest.path, baselined=baselined
         )
         note_sequence(connection, manifest, desk.log, at)
+        note_replacement(connection, manifest, desk.log)
         if manifest.stream == STREAM_BASELINE:
             outcome = take_baseline(desk, manifest, rows)
         elif manifest.stream == STREAM_ORDERS:

@@ -171,6 +171,7 @@ batches = Table(
     Column("superseded", Integer, nullable=False),
     Column("reasons", Text, nullable=False),
     Column("imported_utc", Text, nullable=False),
+    Column("replaces", BigInteger),  # sequence of the rejected or lost batch it stands for
 )
 Index("ix_batches_stream", batches.c.store, batches.c.stream, batches.c.sequence)
 

@@ -11,9 +11,9 @@ from data_contracts.documents import STREAM_ORDERS, STREAM_STATEMENT
 from data_contracts.life_cycle import OPEN_STATES
 from data_contracts.waiting import WAITING_RULES
 from tasks.hub.database import Hub
+from tasks.hub.outstanding import Outstanding, outstanding
 from tasks.hub.schema import (
     HUB_STORE,
-    batches,
     document_revisions,
     documents,
     life_cycles,
@@ -43,7 +43,8 @@ class StoreStatus:
     quarantined: int
     """Documents open in quarantine that are wrong, not only waiting."""
     pending: int
-    rejected_batches: int
+    outstanding: Outstanding
+    """Batches that were rejected or never came, and that nothing has replaced yet."""
     last_statement_utc: str | None
     layaways: int = 0
     """Layaways that are open."""
@@ -96,7 +97,6 @@ def _store(connection: Connection, store: str, baselined: bool) -> StoreStatus:
     ).one()
     waits = q.rule.in_(WAITING_RULES)
     open_entries = select(func.count()).select_from(quarantine).where(q.store == store, q.state == "open")
-    rejected = select(func.count()).where(batches.c.store == store, batches.c.state == "rejected")
     booked = select(func.count()).select_from(orders).where(orders.c.store == store)
     c, lines = life_cycles.c, order_lines.c
     still_open = c.state.in_([state.value for state in OPEN_STATES])
@@ -121,7 +121,7 @@ def _store(connection: Connection, store: str, baselined: bool) -> StoreStatus:
         orders=connection.execute(booked).scalar_one(),
         quarantined=connection.execute(open_entries.where(~waits)).scalar_one(),
         pending=connection.execute(open_entries.where(waits)).scalar_one(),
-        rejected_batches=connection.execute(rejected.select_from(batches)).scalar_one(),
+        outstanding=outstanding(connection, store),
         last_statement_utc=None if statement is None else statement.imported_utc,
         layaways=layaways,
         backorders_waiting=connection.execute(waiting).scalar_one(),

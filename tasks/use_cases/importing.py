@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,12 @@ from data_contracts.errors import (
     NotYetArrived,
     TillbridgeError,
 )
-from data_contracts.manifest import Acknowledgement, Manifest, Reason
+from data_contracts.manifest import Acknowledgement, Manifest, Outstanding, Reason
 from data_contracts.sending_again import send_again
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder, open_folder
 from tasks.hub import inbox as hub_inbox
+from tasks.hub import outstanding as hub_outstanding
 from tasks.hub.database import Hub, open_hub
 from tasks.hub.registry import configure
 from tasks.logs import about
@@ -57,6 +59,8 @@ class ImportedBatch:
     units: int = 0
     money: int = 0
     reasons: tuple[Reason, ...] = ()
+    warnings: tuple[Reason, ...] = ()
+    """What is odd about documents that are booked all the same."""
 
 
 @dataclass(frozen=True)
@@ -119,23 +123,41 @@ def fetch_batches(settings: Settings, refs: Sequence[BatchRef]) -> tuple[list[Ba
                 ready.append(ref)
             else:
                 finished.append(done)
+        if finished:
+            _tell_outstanding(folder, hub, refs)
     return ready, finished
 
 
 def _fetch(settings: Settings, folder: Folder, hub: Hub, ref: BatchRef) -> ImportedBatch | None:
-    """Copy one batch into the inbox; a result if it is finished with that."""
+    """Copy one batch into the inbox; a result if it is finished with that.
+
+    What the hub has taken in is only answered again, whatever stands under its name now. A batch that was
+    refused because it came spoiled is looked at anew.
+    """
+    known = hub_inbox.find_batch(hub, ref.path)
+    if known is not None and not known.may_come_again:
+        inbox.forget(settings, ref)
+        return _answer_again(folder, hub, ref)
     manifest: Manifest | None = None
     try:
         manifest = batches.fetch_manifest(folder, ref.store, ref.stream, ref.sequence, ref.batch_id)
-        if hub_inbox.find_batch(hub, manifest) is not None:
-            inbox.forget(settings, ref)
-            return _finish_known(folder, hub, manifest)
         files = batches.fetch_files(folder, manifest)
     except (BatchAltered, ContractBroken) as error:
         return _reject(folder, hub, ref, manifest, error)
     inbox.write_batch(settings, ref, manifest, files)
     log.info("fetched %s: %d files", ref.path, len(manifest.files))
     return None
+
+
+def _answer_again(folder: Folder, hub: Hub, ref: BatchRef) -> ImportedBatch:
+    """Acknowledge and archive a batch that the hub has taken in; what differs from that is set aside."""
+    taken_in = hub_inbox.recorded_manifest(hub, ref.path)
+    if taken_in is None:
+        raise _no_record(ref.path)
+    lies_there: Manifest | None = None
+    with suppress(BatchAltered, ContractBroken):
+        lies_there = batches.fetch_manifest(folder, ref.store, ref.stream, ref.sequence, ref.batch_id)
+    return _finish_known(folder, hub, taken_in, foreign_manifest=lies_there != taken_in)
 
 
 def validate_batches(settings: Settings, refs: Sequence[BatchRef]) -> list[ImportedBatch]:
@@ -178,6 +200,7 @@ def validate_batches(settings: Settings, refs: Sequence[BatchRef]) -> list[Impor
                             units=manifest.units,
                             money=manifest.money,
                             reasons=verdict.reasons,
+                            warnings=verdict.warnings,
                         )
                     )
                     log.info(
@@ -201,6 +224,7 @@ def import_batches(settings: Settings, refs: Sequence[BatchRef]) -> list[Importe
         for ref in refs:
             with about(**ref._asdict()):
                 done.append(_import(settings, folder, hub, ref))
+        _tell_outstanding(folder, hub, refs)
     return done
 
 
@@ -214,7 +238,7 @@ def _import(settings: Settings, folder: Folder, hub: Hub, ref: BatchRef) -> Impo
         outcome = hub_inbox.reject_batch(hub, manifest, verdict.reasons)
     else:
         outcome = import_batch(hub, settings, manifest, inbox.read_rows_of(settings, ref, manifest).rows)
-    _finish_known(folder, hub, manifest)
+    done = _finish_known(folder, hub, manifest)
     inbox.forget(settings, ref)
     return ImportedBatch(
         manifest.path,
@@ -226,7 +250,8 @@ def _import(settings: Settings, folder: Folder, hub: Hub, ref: BatchRef) -> Impo
         seen_before=outcome.seen_before,
         units=manifest.units,
         money=manifest.money,
-        reasons=outcome.reasons,
+        reasons=(*outcome.reasons, *done.reasons),
+        warnings=() if outcome.already else verdict.warnings,
     )
 
 
@@ -257,11 +282,34 @@ def still_waiting(waiting: dict[str, list[BatchRef]], failures: dict[str, str]) 
     return {store: refs for store, refs in waiting.items() if store not in failures}
 
 
-def _finish_known(folder: Folder, hub: Hub, manifest: Manifest) -> ImportedBatch:
+class _Contradictions:
+    """Collects what came again with other content than the hub took in, and has the hub note it."""
+
+    def __init__(self, hub: Hub, manifest: Manifest) -> None:
+        self.hub, self.manifest = hub, manifest
+        self.reasons: tuple[Reason, ...] = ()
+
+    def __call__(self, file: str, set_aside: str) -> None:
+        """One file, and the name under which the archive keeps it."""
+        path = self.manifest.path
+        hub_inbox.note_contradiction(self.hub, self.manifest.store, path, file, set_aside)
+        reason = Reason(
+            rule="contradicted",
+            message=f"{path} was taken in before; {file} came again with other content. It was moved to "
+            f"{set_aside} and nothing was changed.",
+            fix="See who else writes into this stream. If what came now is right, "
+            f"{send_again(path)}: it travels in a new batch.",
+        )
+        self.reasons = (*self.reasons, reason)
+
+
+def _finish_known(
+    folder: Folder, hub: Hub, manifest: Manifest, *, foreign_manifest: bool = False
+) -> ImportedBatch:
     """Acknowledge and archive a batch whose outcome stands in the hub; any number of times."""
-    record = hub_inbox.find_batch(hub, manifest)
+    record = hub_inbox.find_batch(hub, manifest.path)
     if record is None:
-        raise NotYetArrived(f"The hub has no record of {manifest.path} yet.", batch=manifest.path)
+        raise _no_record(manifest.path)
     batches.acknowledge(
         folder,
         Acknowledgement(
@@ -277,19 +325,33 @@ def _finish_known(folder: Folder, hub: Hub, manifest: Manifest) -> ImportedBatch
             acknowledged_utc=hub_inbox.utc_now(),
         ),
     )
-    batches.archive(folder, manifest)
-    return ImportedBatch(manifest.path, "known", documents=manifest.documents)
+    note = _Contradictions(hub, manifest)
+    batches.archive(folder, manifest, note, foreign_manifest=foreign_manifest)
+    return ImportedBatch(manifest.path, "known", documents=manifest.documents, reasons=note.reasons)
+
+
+def _no_record(path: str) -> NotYetArrived:
+    return NotYetArrived(f"The hub has no record of {path} yet.", batch=path)
+
+
+def _tell_outstanding(folder: Folder, hub: Hub, refs: Sequence[BatchRef]) -> None:
+    """Say to the stores of some batches what the hub lacks of theirs."""
+    for store in sorted({ref.store for ref in refs}):
+        lacking = hub_outstanding.of_store(hub, store).reasons
+        batches.tell_outstanding(
+            folder, Outstanding(store=store, entries=lacking, as_of_utc=hub_inbox.utc_now())
+        )
 
 
 def _reject(
     folder: Folder, hub: Hub, ref: BatchRef, manifest: Manifest | None, error: BatchAltered | ContractBroken
 ) -> ImportedBatch:
     """Refuse a batch whole: recorded, acknowledged with the reason and out of the way of the next ones."""
-    rule = "altered" if isinstance(error, BatchAltered) else "unreadable"
-    reason = Reason(rule=rule, message=error.message, fix=error.next_step)
+    rule = hub_inbox.RULE_ALTERED if isinstance(error, BatchAltered) else hub_inbox.RULE_UNREADABLE
     log.error("rejected %s: %s", ref.path, error.message)
     if manifest is None:
-        # There is nothing to record but its name: the gap in the sequence becomes an event.
+        reason = Reason(rule=rule, message=error.message, fix=send_again(ref.path))
+        hub_inbox.reject_unreadable(hub, *ref, reason)
         batches.acknowledge(
             folder,
             Acknowledgement(
@@ -298,6 +360,7 @@ def _reject(
         )
         batches.set_aside(folder, ref.store, ref.stream, ref.sequence, ref.batch_id)
         return ImportedBatch(ref.path, "rejected", reasons=(reason,))
+    reason = Reason(rule=rule, message=error.message, fix=error.next_step)
     hub_inbox.reject_batch(hub, manifest, (reason,))
     _finish_known(folder, hub, manifest)
     return ImportedBatch(manifest.path, "rejected", documents=manifest.documents, reasons=(reason,))

@@ -89,7 +89,7 @@ def read_rows_of(settings: Settings, ref: BatchRef, manifest: Manifest) -> Batch
             continue
         rows[role] = read_rows(files[role], columns, manifest.file(role).name)
     epochs = frozenset({manifest.epoch, *(start.epoch for start in manifest.position.epochs)})
-    return BatchRows(ref.stream, manifest.path, manifest.store, epochs, rows)
+    return BatchRows(ref.stream, manifest.path, manifest.store, epochs, rows, manifest.created_utc)
 
 
 def _not_in_inbox(ref: BatchRef, why: str) -> TransferInterrupted:

@@ -16,6 +16,7 @@ from data_contracts.reconciling import (
     OrderDifference,
     ReconcileReport,
 )
+from tasks.hub import outstanding
 from tasks.hub import reconcile as hub_reconcile
 from tasks.hub.database import open_hub
 from tasks.settings import Settings
@@ -28,6 +29,8 @@ class Reconciliation:
     stores: tuple[ReconcileReport, ...]
     without_statement: tuple[str, ...] = ()
     """Stores that have sent no statement: nothing is proven of them, so each counts as unexplained."""
+    lacking: tuple[str, ...] = ()
+    """Batches that were rejected or never came and that nothing has replaced yet, and what to do."""
 
     @property
     def unexplained(self) -> int:
@@ -79,7 +82,7 @@ class Reconciliation:
     @property
     def explained(self) -> tuple[str, ...]:
         """What differs for a known reason."""
-        return tuple(text for store in self.stores for text in _explained(store))
+        return (*(text for store in self.stores for text in _explained(store)), *self.lacking)
 
 
 def reconcile_store(settings: Settings, store: str) -> ReconcileReport:
@@ -93,12 +96,16 @@ def reconcile_stores(settings: Settings, stores: Sequence[str] = ()) -> Reconcil
     """All given stores (default: all configured ones)."""
     reports: list[ReconcileReport] = []
     silent: list[str] = []
-    for code in stores or sorted(settings.stores):
+    codes = stores or sorted(settings.stores)
+    for code in codes:
         try:
             reports.append(reconcile_store(settings, code))
         except NotYetArrived:
             silent.append(code)
-    return Reconciliation(tuple(reports), tuple(silent))
+    with open_hub(settings.hub_url) as hub:
+        reasons = [reason for code in codes for reason in outstanding.of_store(hub, code).reasons]
+    lacking = tuple(f"{reason.message} What to do: {reason.fix}." for reason in reasons)
+    return Reconciliation(tuple(reports), tuple(silent), lacking)
 
 
 def _findings(report: ReconcileReport) -> Iterator[str]:

@@ -93,14 +93,16 @@ def resend(
 ) -> ResendReport:
     """Read documents again and publish them as new batches of the orders stream.
 
-    Exactly one selection: `batch` (sequence of an orders batch, waiting or archived; the new ones say
-    that they replace it), `numbers` (TransactionNumbers, first and last included), `orders` (numbers of
-    layaways and backorders, likewise) or `dates` (business dates of tickets by the store's rule, likewise).
-    Documents travel as RMS has them now, and with a pick-up the order it took from. Sending again what the
-    hub has changes nothing there, and so does running this twice.
+    Exactly one selection: `batch` (sequence of an orders batch, waiting, archived or lost; the last of the
+    new ones says that it replaces it, also where nothing is left to send), `numbers` (TransactionNumbers,
+    first and last included), `orders` (numbers of layaways and backorders, likewise) or `dates` (business
+    dates of tickets by the store's rule, likewise). Documents travel as RMS has them now, and with a pick-up
+    the order it took from. Sending again what the hub has changes nothing there, and so does running this
+    twice.
 
-    Raises `ConfigurationError` (not one selection, no such batch), `ContractBroken` (the manifest of the
-    batch cannot be read), and whatever `exporting.export_orders` raises; batches published until then stay.
+    Raises `ConfigurationError` (not one selection, no such batch), `ContractBroken` (neither the manifest of
+    the batch nor one around it can be read), and whatever `exporting.export_orders` raises; batches
+    published until then stay.
     """
     selecting.check_selection(store, batch, numbers, orders, dates)
     with open_folder(settings) as folder:
@@ -119,7 +121,7 @@ def _resend(
     now: Callable[[], datetime],
 ) -> ResendReport:
     position = position_of(folder, store).position
-    replaced = selecting.find_manifests(folder, store, batch) if batch is not None else []
+    found, around = selecting.find_manifests(folder, store, batch) if batch is not None else ([], None)
     home_types = settings.store(store).codes.home_order_types
     with open_store(settings, store) as session:
         check_same_database(session, position)
@@ -131,7 +133,7 @@ def _resend(
         elif orders is not None:
             chosen = selecting.by_order(session, position, *orders, home_types)
         else:
-            chosen = selecting.of_batches(session, position, folder, replaced, home_types)
+            chosen = selecting.of_batches(session, position, folder, found, around, home_types)
         work = _Resend(settings, session, reading, folder, position, chosen, batch, dry_run, now())
         work.publish()
     report = work.report
@@ -191,11 +193,14 @@ class _Resend:
         documents: list[Key] = [(ORDER, number) for number in chosen.orders]
         documents += [(TICKET, number) for number in chosen.tickets]
         counts = count_lines(session, chosen.tickets, chosen.orders, self.reading.recall_order)
-        for part in cut(documents, counts):
-            while not self._send(part):
+        # The last batch says what they replace, also where it has nothing else to say: by then all are out.
+        parts = list(cut(documents, counts)) or [[]]
+        for part in parts:
+            replaces = self.report.replaces if part is parts[-1] else None
+            while not self._send(part, replaces):
                 logger.info("%s/orders: another export published meanwhile; reading again", session.store)
 
-    def _send(self, part: Sequence[Key]) -> bool:
+    def _send(self, part: Sequence[Key], replaces: int | None) -> bool:
         """Whether this part went out with nothing published since before it was read.
 
         Otherwise a newer revision may stand before ours, which the hub would take for the newest: only
@@ -209,7 +214,8 @@ class _Resend:
             {n for source, n in part if source == ORDER}, tickets.frames, position, bound
         )
         faults.point("resend.documents_read")
-        if (tickets.frames is not None or orders.frames is not None) and not self.dry_run:
+        something = tickets.frames is not None or orders.frames is not None or replaces is not None
+        if something and not self.dry_run:
             range_from, range_to = _range(tickets.frames, orders.frames)
             manifest = publish_documents(
                 self.folder,
@@ -221,7 +227,7 @@ class _Resend:
                 bound=bound,
                 range_from=range_from,
                 range_to=range_to,
-                replaces=self.report.replaces,
+                replaces=replaces,
             )
             faults.point("resend.batch_published")
             self.report = replace(self.report, batches=(*self.report.batches, manifest.path))

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
 
-from data_contracts.documents import FILES, ORDER_ROLES, STREAM_ORDERS
+from data_contracts.documents import FILES, ORDER, ORDER_ROLES, STREAM_ORDERS, TICKET
 from data_contracts.errors import BatchAltered, ConfigurationError, ContractBroken
-from data_contracts.manifest import Manifest, Position
+from data_contracts.manifest import Manifest, Mark, Position
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder
 from tasks.rms import reader
+from tasks.rms.dialects import read_bound
 from tasks.use_cases.stating import MARGIN
 from tasks.use_cases.store_session import NumberRanges, StoreSession
 
@@ -59,27 +61,65 @@ def check_selection(
     )
 
 
-def find_manifests(folder: Folder, store: str, sequence: int) -> list[Manifest]:
-    """The manifests of all batches with that sequence; `ContractBroken` if one of them cannot be read."""
+class Around(NamedTuple):
+    """What the neighbours of a lost batch say of it."""
+
+    before: Position
+    """Where the stream stood before the batch."""
+    after: Position
+    """Where it stood later."""
+    bound: int | None
+    """Nothing in the batch was written at or above this; None where no later manifest says so."""
+
+
+def find_manifests(folder: Folder, store: str, sequence: int) -> tuple[list[Manifest], Around | None]:
+    """The readable manifests of a sequence; if one is lost or cannot be read, what its neighbours say.
+
+    Raises `ConfigurationError` for a sequence that was never given out and `ContractBroken` where neither
+    the manifest nor a neighbour of it can be read.
+    """
     names = batches.find_batches(folder, store, STREAM_ORDERS, sequence)
-    if not names:
+    if not names and sequence > batches.newest_sequence(folder, store, STREAM_ORDERS):
         raise ConfigurationError(
-            f"{store}/{STREAM_ORDERS} has no batch {sequence}, neither waiting nor archived, so nothing says "
-            "which tickets were in it. Nothing was read; retrying cannot clear this.",
+            f"{store}/{STREAM_ORDERS} has no batch {sequence}: its newest is "
+            f"{batches.newest_sequence(folder, store, STREAM_ORDERS)}. Nothing was read; retrying cannot "
+            "clear this.",
             next_step=_by_number_instead(store),
             store=store,
             sequence=sequence,
         )
-    try:
-        return [batches.fetch_manifest(folder, store, STREAM_ORDERS, *name) for name in names]
-    except (ContractBroken, BatchAltered) as error:
+    manifests = [found for name in names if (found := _readable(folder, store, name)) is not None]
+    if names and len(manifests) == len(names):
+        return manifests, None
+    return manifests, _around(folder, store, sequence)
+
+
+def _readable(folder: Folder, store: str, name: tuple[int, str]) -> Manifest | None:
+    with suppress(ContractBroken, BatchAltered):
+        return batches.fetch_manifest(folder, store, STREAM_ORDERS, *name)
+    return None
+
+
+def _around(folder: Folder, store: str, sequence: int) -> Around:
+    """From the nearest readable manifests; before the first one stands the start mark."""
+    every = batches.every_batch(folder, store, STREAM_ORDERS)
+    older = (_readable(folder, store, name) for name in reversed(every) if name[0] < sequence)
+    newer = (_readable(folder, store, name) for name in every if name[0] > sequence)
+    before = next((manifest for manifest in older if manifest is not None), None)
+    after = next((manifest for manifest in newer if manifest is not None), None)
+    head = batches.newest_position(folder, store, STREAM_ORDERS)
+    stood = after.position if after is not None else head.position if head is not None else None
+    if stood is None:
         raise ContractBroken(
-            f"The manifest of batch {sequence} of {store}/{STREAM_ORDERS} cannot be read, so nothing says "
-            "which tickets were in it. Nothing was read; retrying cannot clear this.",
+            f"The manifest of batch {sequence} of {store}/{STREAM_ORDERS} cannot be read, nor one of those "
+            "around it, so nothing says which tickets were in it. Nothing was read; retrying cannot clear "
+            "this.",
             next_step=_by_number_instead(store),
             store=store,
             sequence=sequence,
-        ) from error
+        )
+    start = Position(resume=stood.start, swept=stood.start)
+    return Around(before.position if before else start, stood, after.bound if after else None)
 
 
 def _by_number_instead(store: str) -> str:
@@ -94,9 +134,14 @@ def of_batches(
     position: Position,
     folder: Folder,
     manifests: Iterable[Manifest],
+    around: Around | None,
     home_types: Sequence[int],
 ) -> Chosen:
-    """Documents that batches carried: by the list in their files, else by the range they say they cover."""
+    """Documents that batches carried: by the list in their files, else by the range they say they cover.
+
+    Of a lost batch by what its neighbours say (`around`). What has changed since lies above its range: the
+    export publishes it or has done so.
+    """
     found: set[int] = set()
     carried: set[int] = set()
     changed: set[int] = set()
@@ -111,18 +156,26 @@ def of_batches(
                     carried |= numbers
                 else:
                     found |= numbers
-        # What has changed since lies above the range: the export publishes it or has done so.
-        above, bound = manifest.range_from, manifest.range_to.rowversion + 1
+        above, upto = manifest.range_from.rowversion, manifest.range_to.rowversion
         if "tickets" not in listed:
-            found |= reader.find_changed_tickets(
-                session.connection, session.store_id, above, bound, lookback=None
-            ).keys()
+            found |= _changed_tickets(session, above, upto)
         if manifest.orders and "orders" not in listed:
-            changed |= reader.find_changed_orders(
-                session.connection, session.store_id, above, bound, lookback=None
-            ).keys()
+            # An export publishes orders first: theirs may be newer than its mark, which waits for tickets.
+            exported = manifest.range_to in (manifest.position.resume, manifest.position.swept)
+            changed |= _changed_orders(session, above, manifest.bound - 1 if exported else upto)
             # A batch may carry open orders of which nothing had changed.
             carried.update(position.open_orders)
+    if around is not None:
+        before, after, bound = around
+        upto = read_bound(session.connection) - 1 if bound is None else bound - 1
+        found |= before.waiting_numbers(TICKET).keys() | after.waiting_numbers(TICKET).keys()
+        found |= _changed_tickets(session, before.resume.rowversion, after.resume.rowversion)
+        found |= _changed_tickets(session, before.swept.rowversion, after.swept.rowversion)
+        changed |= before.waiting_numbers(ORDER).keys()
+        changed |= _changed_orders(session, before.resume.rowversion, upto)
+        if before.swept != after.swept:
+            changed |= _changed_orders(session, before.swept.rowversion, upto)
+        carried.update(before.open_orders, after.open_orders)
     history, closed = NumberRanges(position.history), NumberRanges(position.closed_orders)
     old = {number for number in found if number in history}
     types = reader.order_types(session.connection, session.store_id, changed - carried)
@@ -133,6 +186,22 @@ def of_batches(
         sorted(orders - old_orders),
         carried_orders=frozenset(carried - old_orders),
         before_baseline=len(old) + len(old_orders),
+    )
+
+
+def _changed_tickets(session: StoreSession, above: int, upto: int) -> set[int]:
+    """Numbers of tickets with a row whose rowversion lies above one mark and not above another."""
+    mark = Mark(rowversion=above)
+    return set(
+        reader.find_changed_tickets(session.connection, session.store_id, mark, upto + 1, lookback=None)
+    )
+
+
+def _changed_orders(session: StoreSession, above: int, upto: int) -> set[int]:
+    """Numbers of orders, likewise."""
+    mark = Mark(rowversion=above)
+    return set(
+        reader.find_changed_orders(session.connection, session.store_id, mark, upto + 1, lookback=None)
     )
 
 

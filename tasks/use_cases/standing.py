@@ -1,9 +1,15 @@
-"""Where every store stands, in one look: what `tillbridge status` shows."""
+"""Where every store stands, in one look: what `tillbridge status` shows, at the hub and at a store."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+from data_contracts.documents import STREAM_ORDERS
+from data_contracts.errors import ContractBroken
+from data_contracts.manifest import Reason
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder, open_folder
 from tasks.hub.database import open_hub
@@ -34,10 +40,15 @@ class Standing:
     """Levels below zero: more was sold than the hub knew of."""
 
     @property
+    def lacking(self) -> tuple[Reason, ...]:
+        """Batches that were rejected or never came and that nothing has replaced, and what to do."""
+        return tuple(reason for store in self.stores for reason in store.hub.outstanding.reasons)
+
+    @property
     def sentence(self) -> str:
         """One sentence on top of it all."""
         waiting = sum(store.batches_waiting for store in self.stores)
-        people = sum(store.hub.quarantined + store.hub.rejected_batches for store in self.stores)
+        people = sum(store.hub.quarantined for store in self.stores) + len(self.lacking)
         behind = "all is imported" if waiting == 0 else f"{waiting} batches wait to be imported"
         needs = "nothing needs a person" if people == 0 else f"waiting for a person: {people}"
         held = sum(store.held_back for store in self.stores)
@@ -57,6 +68,24 @@ class Standing:
         return f" {layaways} layaways are open, {waiting} backorders wait for stock, {expired} have expired."
 
 
+@dataclass(frozen=True)
+class StoreSide:
+    """Where a store stands as it can see itself: its RMS, the exchange folder and the hub's answers."""
+
+    store: str
+    last_looked_utc: str = ""
+    """When its export last looked into RMS; empty if it never did."""
+    newest_batch: int = 0
+    """Sequence of the newest batch of tickets and orders; 0 for none."""
+    answer: str = ""
+    """What the hub answered to it: accepted or rejected; empty while it has not."""
+    batches_waiting: int = 0
+    """Batches of all streams that the hub has not taken in yet."""
+    held_back: int = 0
+    lacking: tuple[Reason, ...] = ()
+    """What the hub said last that it lacks of this store's batches, and what to do."""
+
+
 def show_standing(settings: Settings) -> Standing:
     """Read the state of all stores; raises `HubUnavailable`, `SchemaMismatch`, `TransferInterrupted`."""
     with open_hub(settings.hub_url) as hub:
@@ -69,7 +98,7 @@ def _standing(settings: Settings, folder: Folder, found: HubStatus) -> Standing:
     waiting = find_waiting(settings)
     stores = []
     for store in found.stores:
-        head = batches.newest_position(folder, store.store, "orders")
+        head = batches.newest_position(folder, store.store, STREAM_ORDERS)
         stores.append(
             StoreStanding(
                 store,
@@ -79,3 +108,51 @@ def _standing(settings: Settings, folder: Folder, found: HubStatus) -> Standing:
             )
         )
     return Standing(tuple(stores), found.products, found.shortfalls)
+
+
+def hub_is_elsewhere(settings: Settings) -> bool:
+    """Whether this is a store's machine: no hub is configured, and none lies where it would by default."""
+    if "hub" in settings.model_fields_set:
+        return False
+    return not Path(settings.hub_url.removeprefix("sqlite:///")).exists()
+
+
+def show_store_sides(settings: Settings, stores: Sequence[str] = ()) -> list[StoreSide]:
+    """Read where stores (default: those with an RMS database here) stand, without a hub.
+
+    Five files or listings a store, however many batches there are. Raises `TransferInterrupted`.
+    """
+    waiting = find_waiting(settings)
+    codes = stores or [code for code, store in sorted(settings.stores.items()) if store.rms_url is not None]
+    with open_folder(settings) as folder:
+        return [_side(folder, code, len(waiting.get(code, ()))) for code in codes]
+
+
+def _side(folder: Folder, store: str, waiting: int) -> StoreSide:
+    head = batches.newest_position(folder, store, STREAM_ORDERS)
+    if head is None:
+        return StoreSide(store, batches_waiting=waiting)
+    answer = None
+    with suppress(ContractBroken):  # the next answer to it takes its place
+        answer = batches.read_ack(folder, store, STREAM_ORDERS, head.sequence, head.batch_id)
+    return StoreSide(
+        store,
+        last_looked_utc=head.checked_utc,
+        newest_batch=head.sequence,
+        answer="" if answer is None else answer.state,
+        batches_waiting=waiting,
+        held_back=head.held_back,
+        lacking=lacking_of(folder, store),
+    )
+
+
+def lacking_of(folder: Folder, store: str) -> tuple[Reason, ...]:
+    """What the hub said last that it lacks of a store's batches: one file to read."""
+    told = batches.read_outstanding(folder, store)
+    return () if told is None else told.entries
+
+
+def show_lacking(settings: Settings, stores: Sequence[str]) -> list[Reason]:
+    """`lacking_of` some stores."""
+    with open_folder(settings) as folder:
+        return [reason for store in stores for reason in lacking_of(folder, store)]

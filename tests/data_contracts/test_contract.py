@@ -54,7 +54,7 @@ def test_a_contract_has_the_columns_of_the_code_in_their_order(stream: str) -> N
     columns = {role: list(file.columns.items()) for role, file in contract.files.items()}
 
     assert columns == {role: list(kinds.items()) for role, kinds in FILES[stream].items()}
-    version = {"baseline": "1.0.0", "orders": "1.1.0", "statement": "1.1.0", "products": "1.0.0"}[stream]
+    version = {"baseline": "1.0.0", "orders": "1.2.0", "statement": "1.1.0", "products": "1.0.0"}[stream]
     assert contract.label == f"{stream} {version}"
 
 
@@ -122,6 +122,7 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("revision_form", "c"),
             ("rowversion_out_of_range", "c"),
             ("occurred_at_out_of_range", "c"),
+            ("in_the_future", "w"),
             ("business_date_out_of_range", "c"),
             ("business_date_far", "w"),
             ("z_batch_out_of_range", "c"),
@@ -154,7 +155,11 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("item_id_out_of_range", "c"),
             ("sku_too_long", "c"),
             ("sku_blank", "c"),
+            ("sku_unprintable", "c"),
+            ("sku_null_text", "w"),
+            ("sku_formula", "w"),
             ("description_too_long", "c"),
+            ("description_formula", "w"),
             ("item_type_out_of_range", "c"),
             ("quantity_zero", "w"),
             ("price_zero", "w"),
@@ -169,6 +174,7 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("tender_id_out_of_range", "c"),
             ("tender_code_too_long", "c"),
             ("tender_code_blank", "w"),
+            ("tender_code_unprintable", "w"),
             ("header_missing", "c"),
             ("duplicate_entry", "c"),
         ],
@@ -178,6 +184,7 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("revision_form", "c"),
             ("rowversion_out_of_range", "c"),
             ("ordered_at_out_of_range", "c"),
+            ("in_the_future", "w"),
             ("business_date_out_of_range", "c"),
             ("business_date_far", "w"),
             ("order_type_out_of_range", "c"),
@@ -209,7 +216,11 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("item_id_out_of_range", "c"),
             ("sku_too_long", "c"),
             ("sku_blank", "c"),
+            ("sku_unprintable", "c"),
+            ("sku_null_text", "w"),
+            ("sku_formula", "w"),
             ("description_too_long", "c"),
+            ("description_formula", "w"),
             ("item_type_out_of_range", "c"),
             ("on_order_negative", "c"),
             ("taken_negative", "c"),
@@ -238,6 +249,7 @@ def test_the_rules_for_orders_are_these_and_no_other() -> None:
             ("tender_id_out_of_range", "c"),
             ("tender_code_too_long", "c"),
             ("tender_code_blank", "w"),
+            ("tender_code_unprintable", "w"),
             ("header_missing", "c"),
             ("duplicate_entry", "c"),
         ],

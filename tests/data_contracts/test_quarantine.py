@@ -22,10 +22,12 @@ from data_contracts.quarantine import BatchRows, Verdict, split, validate
 from tests.documents import Frames, Line, Ticket, make_batch, make_order, make_ticket, to_rows
 
 NAME = "S1/orders/000001-9f2c51d07ab3"
+PUBLISHED = "2026-11-23T13:00:00.000Z"
+"""An hour after the tickets were rung."""
 
 
 def batch_of(rows: Frames, name: str = NAME) -> BatchRows:
-    return BatchRows("orders", name, "S1", frozenset({1}), rows)
+    return BatchRows("orders", name, "S1", frozenset({1}), rows, PUBLISHED)
 
 
 def verdict_on(tickets: Sequence[Ticket], spoil: Callable[[Frames], None] | None = None) -> Verdict:
@@ -72,7 +74,7 @@ def test_a_sound_batch_passes_without_a_word() -> None:
 
     verdict = verdict_on(documents)
 
-    assert verdict == Verdict(batch=NAME, contract="orders 1.1.0", state="checked", documents=7)
+    assert verdict == Verdict(batch=NAME, contract="orders 1.2.0", state="checked", documents=7)
 
 
 def orders() -> list[Ticket]:
@@ -156,6 +158,21 @@ FAULTS: list[tuple[Callable[[Frames], None], str, str]] = [
         cell("ticket_lines", 3, "sku", "X" * 26),
         "sku_too_long",
         "Ticket 2, line 2: `sku` has 26 characters; 25 are allowed.",
+    ),
+    (
+        cell("ticket_lines", 3, "sku", "two\nlines"),
+        "sku_unprintable",
+        "Ticket 2, line 2: its SKU `two lines` holds a line break or another control character.",
+    ),
+    (
+        cell("ticket_lines", 3, "sku", "MUG\u2028"),
+        "sku_unprintable",
+        "Ticket 2, line 2: its SKU `MUG ` holds a line break or another control character.",
+    ),
+    (
+        cell("ticket_lines", 3, "sku", "\u3000\t "),
+        "sku_blank",
+        "Ticket 2, line 2: it has no SKU; the item 453935 has probably been deleted in RMS.",
     ),
     (
         cell("ticket_lines", 3, "description", "é" * 31),
@@ -463,11 +480,48 @@ def test_a_rule_that_fails_in_many_lines_is_one_reason_that_counts_them() -> Non
 
 
 def test_texts_that_look_like_something_else_are_skus() -> None:
-    texts = ["NULL", "NA", "nan", "=1+1", "@x", "-1", "a,b", 'say "é"', "two\nlines", "a\rb"]
+    texts = ["NA", "0012", "1e5", "TRUE", "2026-11-23", "a,b", 'say "é"', "a;b", "'1", " MUG"]
 
     verdict = verdict_on([make_ticket(n, [(text, 1, "2.00")]) for n, text in enumerate(texts, start=1)])
 
     assert (verdict.documents, verdict.reasons, verdict.warnings) == (10, (), ())
+
+
+@pytest.mark.parametrize(
+    ("texts", "rule", "sentence"),
+    [
+        (
+            ["NULL", "None", "nan", "#N/A"],
+            "sku_null_text",
+            "its SKU is the text `{}`, which programs write where nothing is; it is taken as it is.",
+        ),
+        (
+            ["=1+1", "@x", "-1", "+44"],
+            "sku_formula",
+            "its SKU `{}` begins like a formula; it is taken as the text it is.",
+        ),
+    ],
+)
+def test_skus_that_a_spreadsheet_may_have_made_or_will_spoil_are_taken_with_a_warning(
+    texts: list[str], rule: str, sentence: str
+) -> None:
+    tickets = [make_ticket(n, [(text, 1, "2.00")]) for n, text in enumerate(texts, start=1)]
+    orders = [make_order(n, [(text, 1, "2.00")]) for n, text in enumerate(texts, start=1)]
+
+    verdict = verdict_on(tickets + orders)
+
+    assert verdict.reasons == ()
+    assert {(reason.rule, reason.message) for reason in verdict.warnings} == {
+        (rule, f"{word} {n}, line 1: {sentence.format(text)}")
+        for n, text in enumerate(texts, start=1)
+        for word in ("Ticket", "Order")
+    }
+    advice = {
+        "sku_formula": "Nothing to do here; who opens the file in a spreadsheet imports its columns as text.",
+        "sku_null_text": "Nothing to do if the item is really called so; else correct its lookup code in "
+        "RMS.",
+    }
+    assert {reason.fix for reason in verdict.warnings} == {advice[rule]}
 
 
 ODDITIES: list[tuple[Ticket, str, str]] = [
@@ -493,6 +547,22 @@ ODDITIES: list[tuple[Ticket, str, str]] = [
         "business_date_far",
         "Ticket 1: its business date 2026-11-23 is 3 days away from when it was rung "
         "(2026-11-20T12:00:00.000Z).",
+    ),
+    (
+        make_ticket(1, occurred_at="2026-11-23T14:01:00.000Z"),
+        "in_the_future",
+        "Ticket 1: it was rung at 2026-11-23T14:01:00.000Z, 61 minutes after it was exported; it is booked "
+        "all the same.",
+    ),
+    (
+        make_ticket(1, [("MUG", 1, "9.00", {"description": "=HYPERLINK(1)"})]),
+        "description_formula",
+        "Ticket 1, line 1: the description of MUG begins like a formula; it is taken as the text it is.",
+    ),
+    (
+        make_ticket(1, [("MUG", 1, "9.00")], tenders=[("CA\nSH", "9.00")]),
+        "tender_code_unprintable",
+        "Ticket 1: the code `CA SH` of the tender 80 holds a line break or another control character.",
     ),
     (
         make_ticket(1, flags="ambiguous_hour"),
@@ -725,9 +795,11 @@ def test_stores_can_be_checked_side_by_side_in_threads() -> None:
 
 
 def test_a_sentence_is_one_line_whatever_the_cell_holds() -> None:
-    verdict = verdict_on([make_ticket(1, [("two\nlines\x1b", 0, "1.00")])])
+    verdict = verdict_on([make_ticket(1, [("two\nlines\x1b", 1, "1.00")])])
 
-    assert [r.message for r in verdict.warnings] == ["Ticket 1, line 1: two lines  has the quantity 0."]
+    assert [r.message for r in verdict.reasons] == [
+        "Ticket 1, line 1: its SKU `two lines ` holds a line break or another control character."
+    ]
 
 
 def test_a_verdict_survives_being_stored() -> None:

@@ -283,13 +283,3 @@ def test_an_acknowledgement_reads_back_and_can_be_given_again(folder: LocalFolde
     batches.acknowledge(folder, again)
 
     assert batches.read_ack(folder, "S1", "orders", 1, manifest.batch_id) == again
-
-
-def test_missing_sequences_are_named(folder: LocalFolder) -> None:
-    assert batches.stream_gaps(folder, "S1", "orders") == []
-    for _ in range(5):
-        publish(folder)
-    for path in (folder.root / "S1/orders").glob("00000[245]-*.manifest.json"):
-        path.unlink()
-
-    assert batches.stream_gaps(folder, "S1", "orders") == [2, 4]

@@ -28,6 +28,7 @@ from data_contracts.parameters import (
     ExportScope,
     HubScope,
     ReceiptScope,
+    ResendScope,
     StatementScope,
     StoreScope,
 )
@@ -40,6 +41,7 @@ from flows.publish_statement import publish_statement
 from flows.receive_stock import receive_stock
 from flows.reconcile import reconcile
 from flows.release_quarantine import release_quarantine
+from flows.resend_period import resend_period
 from tasks import steps
 from tasks.settings import CONFIG_VARIABLE
 
@@ -47,6 +49,7 @@ STEPS = (
     "export_store",
     "apply_products",
     "state_store",
+    "resend_period",
     "find_waiting",
     "fetch_store",
     "validate",
@@ -126,6 +129,17 @@ def main(folder: Path) -> None:
     for key in ("statement-s1", "import-orders", "reconcile"):
         keep_artifact(f"artifact {key}", key)
 
+    play("resend rehearsed", resend_period, ResendScope(store="S1", batch=1))
+    keep_artifact("artifact of the rehearsed resend", "resend-period-s1")
+    play("resend", resend_period, ResendScope(store="S1", batch=1), False)
+    keep_artifact("artifact of the resend", "resend-period-s1")
+    play("import of the resend", import_orders)
+    keep_artifact("artifact of its import", "import-orders")
+    try:
+        cast(Any, resend_period)({"store": "S1", "batch": 1, "first_ticket": 2})
+        said["two selections"] = "accepted"
+    except ParameterTypeError as error:
+        said["two selections"] = str(error)
     send_products(folder)
     os.environ[CONFIG_VARIABLE] = str(settings_file)
 

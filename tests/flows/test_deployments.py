@@ -57,5 +57,5 @@ def test_every_deployment_with_a_schedule_gets_scheduled_runs(run_python: RunPyt
         "reconcile",
         "sweep-orders",
     ]
-    by_hand = ["receive-stock", "release-quarantine"]
+    by_hand = ["receive-stock", "release-quarantine", "resend-period"]
     assert json.loads(answer) == {"deployed": sorted(scheduled + by_hand), "scheduled": scheduled}

@@ -103,6 +103,9 @@ def test_a_run_that_finds_nothing_completes_and_loads_neither_pandas_nor_great_e
         "edit",
         "release",
         "release again",
+        "resend rehearsed",
+        "resend",
+        "import of the resend",
     ],
 )
 def test_a_day_of_flows_completes(name: str, told: Told) -> None:
@@ -191,6 +194,26 @@ def test_the_table_of_a_reconciliation_has_a_cell_for_every_column(told: Told) -
 
     assert rows
     assert {row.count("|") for row in rows} == {rows[0].count("|")}
+
+
+def test_a_resend_rehearses_first_and_changes_nothing_that_is_right(told: Told) -> None:
+    rehearsed, sent = told.said["artifact of the rehearsed resend"], told.said["artifact of the resend"]
+    assert rehearsed.startswith("# Sent again: S1-batch-1 (dry run: nothing was published)")
+    assert "Batches: none" in rehearsed
+    figures = [line for line in sent.splitlines() if line.startswith("| ")]
+    assert [line for line in rehearsed.splitlines() if line.startswith("| ")] == figures
+    assert f"| tickets | {told.tickets['S1']} |" in figures
+    path = sent.split("Batches: `")[1].split("`")[0]
+    # documents, accepted, quarantined, pending, seen before
+    (row,) = [line for line in told.said["artifact of its import"].splitlines() if f"| `{path}` |" in line]
+    documents, *others, seen = [cell.strip() for cell in row.split("|")[3:8]]
+    assert (others, seen) == (["0", "0", "0"], documents)
+
+
+def test_a_resend_of_two_selections_is_refused_before_the_run_starts(told: Told) -> None:
+    assert (
+        "choose one: business dates, a batch, ticket numbers or order numbers" in told.said["two selections"]
+    )
 
 
 def test_reconcile_fails_on_a_lost_batch_and_its_artifact_names_the_missing_number(told: Told) -> None:

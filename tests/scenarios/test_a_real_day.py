@@ -154,7 +154,7 @@ def test_a_spoiled_batch_is_rejected_with_a_reason_and_its_tickets_are_missed_by
 
     states = {batch.path.split("/")[0]: batch.state for batch in summary.batches}
     assert states == {"S1": "rejected", "S2": "accepted"}
-    ack = json.loads(next((tmp_path / "exchange" / "S1" / "orders" / "acks").glob("*.json")).read_text())
+    ack = json.loads(next((tmp_path / "exchange" / "S1" / "orders" / "acks").glob("*.ack.json")).read_text())
     assert ack["state"] == "rejected"
     assert "bytes" in ack["reasons"][0]["message"]
     result = story.reconcile()

@@ -51,7 +51,12 @@ ELSEWHERE = (
     "resend.",  # an operator asks for that
     "rms.item.",  # no product is sent; the tests of applying products kill there
     "hub.desk.",  # people, who are asked nothing in this story
-    "hub.reject.",  # no batch is spoiled
+    "hub.reject.",  # no batch is spoiled, none comes twice
+    "hub.contradiction.",
+    "batch.archive_aside",
+    "batch.archived_aside",
+    "batch.acknowledge_lacking",
+    "batch.acknowledged_lacking",
     "sample.",  # the till, not the bridge
     "takeover.",  # no database is restored
 )
