@@ -32,6 +32,7 @@ from tasks.use_cases.publishing import (
 from tasks.use_cases.store_session import (
     NumberRanges,
     StoreSession,
+    begins_epoch,
     check_same_database,
     from_utc_text,
     open_store,
@@ -135,7 +136,7 @@ def _export(
         )
         home_types = settings.store(store).codes.home_order_types
         orders = _orders_to_read(session, position, orders_changed, above, bound, home_types, all_open=sweep)
-        if _begins_epoch(position, tickets, orders):
+        if begins_epoch(position, tickets, orders):
             from tasks.use_cases.common_documents import refuse_former_database
 
             refuse_former_database(session, store_reading(settings, session, position), folder, position)
@@ -155,15 +156,6 @@ def _export(
     if not report.tickets and not report.orders:
         logger.info("%s/orders: nothing new below rowversion %s, %s waiting", store, bound, report.waiting)
     return report
-
-
-def _begins_epoch(position: Position, tickets: Iterable[int], orders: Iterable[int]) -> bool:
-    """Whether something is the first of an epoch: until then nothing in the position tells the database that
-    was taken over from the one that it replaced."""
-    begins, last = position.epochs[-1], position.last_ticket
-    if len(position.epochs) == 1 or (last is not None and last.number > begins.after_number):
-        return False
-    return any(n > begins.after_number for n in tickets) or any(n > begins.after_order for n in orders)
 
 
 def _orders_to_read(

@@ -34,6 +34,7 @@ from tasks.use_cases.publishing import (
 from tasks.use_cases.store_session import (
     NumberRanges,
     StoreSession,
+    begins_epoch,
     check_same_database,
     open_store,
     position_of,
@@ -134,6 +135,10 @@ def _resend(
             chosen = selecting.by_order(session, position, *orders, home_types)
         else:
             chosen = selecting.of_batches(session, position, folder, found, around, home_types)
+        if begins_epoch(position, chosen.tickets, chosen.orders):
+            from tasks.use_cases.common_documents import refuse_former_database
+
+            refuse_former_database(session, reading, folder, position)
         work = _Resend(settings, session, reading, folder, position, chosen, batch, dry_run, now())
         work.publish()
     report = work.report

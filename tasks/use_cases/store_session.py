@@ -102,6 +102,15 @@ def check_same_database(session: StoreSession, position: Position) -> None:
         _check_last_ticket(session, position.last_ticket)
 
 
+def begins_epoch(position: Position, tickets: Iterable[int], orders: Iterable[int]) -> bool:
+    """Whether something is the first of an epoch: until then nothing in the position tells the database that
+    was taken over from the one that it replaced."""
+    begins, last = position.epochs[-1], position.last_ticket
+    if len(position.epochs) == 1 or (last is not None and last.number > begins.after_number):
+        return False
+    return any(n > begins.after_number for n in tickets) or any(n > begins.after_order for n in orders)
+
+
 def _check_last_ticket(session: StoreSession, last: LastTicket) -> None:
     rung = reader.ticket_time(session.connection, session.store_id, last.number)
     if rung is None:

@@ -19,6 +19,7 @@ from tasks import faults
 from tasks.rms import tables
 from tasks.use_cases.baseline_batches import BaselineReport
 from tasks.use_cases.baselining import baseline_store
+from tasks.use_cases.resending import resend
 from tasks.use_cases.stating import publish_statement
 from tests.rms_database import NOON, RMS_VARIABLE, Till, rms_url
 from tests.use_cases.store_fixtures import Shop, copy_shop, open_shop, small_shop
@@ -394,6 +395,8 @@ def test_a_younger_backup_of_the_database_that_was_replaced_is_refused_as_well(l
 
     with pytest.raises(CursorWentBack, match="is one that was replaced: it has ticket 4, which was lost"):
         shop.export()
+    with pytest.raises(CursorWentBack, match="is one that was replaced: it has ticket 4, which was lost"):
+        resend(shop.settings, "S1", numbers=(4, 4))
 
 
 # -- interrupted ------------------------------------------------------------------------------------
