@@ -66,15 +66,19 @@ class Desk:
 def find_products(connection: Connection, skus: Iterable[str], *, ignore_case: bool) -> dict[str, str]:
     """Compared form of each known SKU, UPC or alias -> the hub's SKU.
 
-    A UPC that two products carry names neither of them.
+    A UPC that two products carry names neither of them; that of a parent and its shadows names the parent.
     """
     keys = {sku_key(sku, ignore_case=ignore_case) for sku in skus} - {""}
     staged = stage_keys(connection, "staged_skus", keys)
+    own = products.c.shadow_of == ""
     by_upc = (
-        select(staged.c.key, func.min(products.c.sku))
+        select(
+            staged.c.key,
+            func.coalesce(func.min(products.c.sku).filter(own), func.min(products.c.sku)),
+        )
         .join(products, products.c.upc == staged.c.key)
         .group_by(staged.c.key)
-        .having(func.count() == 1)
+        .having((func.count().filter(own) == 1) | (func.count() == 1))
     )
     by_alias = (
         select(staged.c.key, products.c.sku)
