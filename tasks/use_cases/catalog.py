@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from data_contracts.errors import ConfigurationError
 from tasks.hub import products
 from tasks.hub.database import open_hub
+from tasks.hub.product_standing import FoundProduct, ProductStanding, product_standing
+from tasks.hub.product_standing import find_product as product_standing_of
 from tasks.hub.products import CatalogOutcome
 from tasks.settings import Settings
 
@@ -32,3 +35,16 @@ def import_catalog(
 def configured_file(settings: Settings) -> Path | None:
     """The catalogue file of the settings; None where none is set."""
     return settings.folder / settings.catalog.file if settings.catalog.file else None
+
+
+def show_products(settings: Settings, stores: Sequence[str] = (), *, most: int = 20) -> ProductStanding:
+    """The catalogue, and where it stands at the tills of some stores, all by default."""
+    chosen = [code for code in stores or sorted(settings.stores) if settings.store(code)]
+    with open_hub(settings.hub_url) as hub, hub.reading() as connection:
+        return product_standing(connection, settings, chosen, most=most)
+
+
+def find_product(settings: Settings, code: str) -> FoundProduct | None:
+    """A product by SKU, UPC or alias, in all stores; None if the hub does not know it."""
+    with open_hub(settings.hub_url) as hub, hub.reading() as connection:
+        return product_standing_of(connection, settings, code)
