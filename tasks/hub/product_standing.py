@@ -1,4 +1,4 @@
-"""What `tillbridge products` shows: per store what was sent, what is at the till, what was refused and why."""
+"""What `tillbridge products` shows: per store what was sent, what is at the till, what is refused and why."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sqlalchemy import Connection, func, select
 from data_contracts.catalog import till_price
 from data_contracts.documents import sku_key
 from data_contracts.manifest import batch_name
-from tasks.hub.desk import find_products
 from tasks.hub.inbox import utc_now
+from tasks.hub.known_products import find_products
 from tasks.hub.products import read_products
 from tasks.hub.schema import catalogs, product_batches, product_exports, products, store_products
 from tasks.hub.store_products import AT_TILL, ON_THE_WAY, REFUSED, TO_SEND, make_plan, standing_of

@@ -33,9 +33,9 @@ from tasks import faults
 from tasks.hub.bulk import delete_for, load, stage, upsert
 from tasks.hub.catalog_file import CatalogFile, read_catalog
 from tasks.hub.database import Hub, lock_table
-from tasks.hub.desk import catalog_version
 from tasks.hub.events import EventLog
 from tasks.hub.inbox import utc_now
+from tasks.hub.known_products import catalog_version
 from tasks.hub.schema import HUB_STORE, catalogs, product_aliases, products, quarantine, stores
 from tasks.settings import Settings
 

@@ -23,8 +23,8 @@ from data_contracts.manifest import Acknowledgement, ProductAnswer
 from tasks import faults
 from tasks.hub.bulk import fetch_for, insert_one, upsert
 from tasks.hub.database import Hub, lock_store
-from tasks.hub.desk import catalog_version
 from tasks.hub.events import EventLog
+from tasks.hub.known_products import catalog_version
 from tasks.hub.products import read_products
 from tasks.hub.schema import columns_of, product_batches, product_exports, products, store_products
 from tasks.settings import Settings

@@ -51,6 +51,8 @@ def test_every_deployment_with_a_schedule_gets_scheduled_runs(run_python: RunPyt
         "advance-backorders",
         "advance-layaways",
         "export-orders",
+        "export-products",
+        "import-catalog",
         "import-orders",
         "publish-statement",
         "reconcile",
