@@ -66,6 +66,7 @@ PROFILES: dict[Profile, dict[str, tuple[str, ...]]] = {
         "category_name": ("CategoryName",),
         "supplier_name": ("DefaultVendor",),
         "reorder_number": ("DefaultVendorSKU",),
+        "item_type": ("RMSItemType",),  # no field of Sellercloud's own: a custom column
         "shadow_of": ("ShadowOf",),
         "is_kit": ("IsKit",),
         "active": ("Status",),

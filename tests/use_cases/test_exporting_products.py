@@ -46,6 +46,8 @@ class Till:
     refuses: set[str] = field(default_factory=set)
     answered: int = 0
     """The highest sequence answered."""
+    idle: int = 0
+    """Products that came again although the till had them."""
 
     def apply(self, folder: LocalFolder, *, only: int | None = None) -> None:
         """Answer what waits, or only the batch of one sequence."""
@@ -69,6 +71,7 @@ class Till:
                 sku=sku, revision=revision, state="refused", rule="tax", message="No tax.", fix="Set it."
             )
         if self.revisions.get(sku) == revision:
+            self.idle += 1
             return ProductAnswer(sku=sku, revision=revision, state="unchanged")
         state = "updated" if sku in self.items else "created"
         self.items[sku], self.revisions[sku] = row, revision
@@ -737,3 +740,5 @@ def test_whatever_happens_hub_and_till_agree_in_the_end_and_nothing_unchanged_is
     before = shops.sent()
     assert shops.export(retry=True).products == 0
     assert shops.sent() == before
+    if not any(kind == "lose" or (kind == "export" and what) for kind, what in steps):
+        assert shops.till.idle == 0
