@@ -213,7 +213,7 @@ def show_product_standing(standing: ProductStanding) -> None:
     parts = [store for store in standing.stores if store.takes_part]
     if parts:
         show_table(
-            ("store", "at the till", "on the way", "refused", "to send", "oldest since", "last answer"),
+            ("store", "at till", "on its way", "refused", "to send", "oldest", "answered"),
             [
                 (
                     s.store,

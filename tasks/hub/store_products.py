@@ -349,10 +349,10 @@ def book_answer(hub: Hub, settings: Settings, ack: Acknowledgement, *, now: str)
         if ack.state == "rejected":
             reason = ack.reasons[0] if ack.reasons else None
             told = (reason.message, reason.fix) if reason else ("The store rejected the batch.", "")
-            rows = [_rejected(row, ack, told) for row in standing.values()]
+            rows = [_rejected(row, ack, told, now) for row in standing.values()]
             events.add("product_batch_rejected", products=len(rows), message=told[0])
         else:
-            rows = [_answered(row, answers.get(key), ack, events) for key, row in standing.items()]
+            rows = [_answered(row, answers.get(key), ack, events, now) for key, row in standing.items()]
         upsert(
             connection,
             store_products,
@@ -382,7 +382,7 @@ def book_answer(hub: Hub, settings: Settings, ack: Acknowledgement, *, now: str)
     )
 
 
-def _rejected(row: dict[str, Any], ack: Acknowledgement, told: tuple[str, str]) -> dict[str, Any]:
+def _rejected(row: dict[str, Any], ack: Acknowledgement, told: tuple[str, str], now: str) -> dict[str, Any]:
     if row["sent_batch"] != ack.batch_id:
         return row
     return row | {
@@ -390,12 +390,12 @@ def _rejected(row: dict[str, Any], ack: Acknowledgement, told: tuple[str, str]) 
         "rule": RULE_REJECTED,
         "message": f"The store rejected the whole batch: {told[0]}",
         "fix": told[1],
-        "answered_utc": ack.acknowledged_utc,
+        "answered_utc": now,
     }
 
 
 def _answered(
-    row: dict[str, Any], answer: ProductAnswer | None, ack: Acknowledgement, events: EventLog
+    row: dict[str, Any], answer: ProductAnswer | None, ack: Acknowledgement, events: EventLog, now: str
 ) -> dict[str, Any]:
     newest = row["sent_batch"] == ack.batch_id
     changed: dict[str, Any] = {}
@@ -410,7 +410,7 @@ def _answered(
         }
     if not newest:  # a newer one is on its way or answered
         return row | changed
-    changed["answered_utc"] = ack.acknowledged_utc
+    changed["answered_utc"] = now  # the hub's clock: a refused product is sent again by it
     if answer is None or answer.state == "refused":
         why = {
             "rule": answer.rule if answer else RULE_NOT_ANSWERED,
