@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -236,6 +238,26 @@ def test_cycle_in_which_nothing_changed_sends_and_writes_nothing(shops: Shops) -
     assert (report.products, report.answered) == (0, 0)
     assert shops.sent() == [["A"]]
     assert (shops.folder / "hub.db").read_bytes() == before
+
+
+def test_empty_cycle_loads_neither_pandas_nor_great_expectations(shops: Shops) -> None:
+    shops.catalog("A,a,1,true")
+    shops.cycle()
+    stores = "".join(f"[stores.{code}]\n" for code in ("S1", "S2"))
+    config = shops.folder / "tillbridge.toml"
+    config.write_text(f'[hub]\nurl = "{shops.settings.hub_url}"\n{stores}', encoding="utf-8")
+    program = (
+        "import sys\n"
+        "from tasks.settings import load_settings\n"
+        "from tasks.use_cases.exporting_products import export_store_products\n"
+        f"report = export_store_products(load_settings({str(config)!r}), 'S1')\n"
+        "heavy = ('pandas', 'numpy', 'great_expectations', 'prefect')\n"
+        "print(report.products, report.skipped, [name for name in heavy if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (done.stdout.strip(), done.stderr) == ("0  []", "")
 
 
 def test_change_that_no_till_sees_is_not_sent(shops: Shops) -> None:
