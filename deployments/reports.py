@@ -172,8 +172,14 @@ def show_catalog(report: CatalogOutcome) -> None:
         f"{report.cleared} tickets left the quarantine because of it.",
         indent=0,
     )
-    for title, reasons in (("Left out:", report.reasons), ("To look at:", report.warnings)):
-        _list(title, tuple(f"{reason.message} What to do: {reason.fix}" for reason in reasons))
+    _list("Left out:", tuple(f"{reason.message} What to do: {reason.fix}" for reason in report.reasons))
+    _list(
+        "To look at:",
+        tuple(
+            f"{reason.message}{f' And {count - 1:,} more like it.' * (count > 1)} What to do: {reason.fix}"
+            for count, reason in report.to_look_at
+        ),
+    )
     if report.ignored:
         say(f"Columns that nothing was taken from: {', '.join(report.ignored)}.", indent=0)
     if report.dry_run:

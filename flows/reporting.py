@@ -253,14 +253,21 @@ def show_catalog(outcome: CatalogOutcome) -> None:
             ],
         ),
     ]
-    for title, reasons in (("Left out", outcome.reasons), ("To look at", outcome.warnings)):
-        if reasons:
-            parts += [
-                f"## {title}",
-                table(("why", "what to do"), [(r.message, r.fix) for r in reasons[:MOST_REASONS]]),
-            ]
-            more = len(reasons) - MOST_REASONS
-            parts += [f"... and {more} more: `tillbridge import-catalog FILE`."] if more > 0 else []
+    if outcome.reasons:
+        parts += [
+            "## Left out",
+            table(("why", "what to do"), [(r.message, r.fix) for r in outcome.reasons[:MOST_REASONS]]),
+        ]
+        more = len(outcome.reasons) - MOST_REASONS
+        parts += [f"... and {more} more: `tillbridge import-catalog FILE`."] if more > 0 else []
+    if outcome.to_look_at:
+        parts += [
+            "## To look at",
+            table(
+                ("products", "for example", "what to do"),
+                [(count, reason.message, reason.fix) for count, reason in outcome.to_look_at],
+            ),
+        ]
     if outcome.ignored:
         parts.append("Columns that nothing was taken from: " + ", ".join(outcome.ignored))
     _publish("import-catalog", *parts)

@@ -8,6 +8,7 @@ that is done again.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -70,7 +71,7 @@ class CatalogOutcome:
     reasons: tuple[Reason, ...] = ()
     """Why products were left out, in the order of their lines."""
     warnings: tuple[Reason, ...] = ()
-    """About products that went in."""
+    """About products that went in, new or changed."""
     ignored: tuple[str, ...] = ()
     """Columns of the file that nothing was taken from."""
     rejected: bool = False
@@ -78,6 +79,13 @@ class CatalogOutcome:
     already: bool = False
     """It is the file that was imported last; it was not looked at again."""
     dry_run: bool = False
+
+    @property
+    def to_look_at(self) -> list[tuple[int, Reason]]:
+        """(how many, the first of them) of the warnings of each rule; their sentences are much alike."""
+        found = Counter(reason.rule for reason in self.warnings)
+        first = {reason.rule: reason for reason in reversed(self.warnings)}
+        return [(count, first[rule]) for rule, count in found.items()]
 
     @property
     def moved(self) -> bool:
@@ -195,7 +203,7 @@ def _judge(known: _Known, settings: Settings, file: CatalogFile, check: Check) -
             len(file.rows), refused=len(file.rows), reasons=(verdict.rejected,), rejected=True
         )
         return _Judged(file, (), replace(outcome, ignored=file.ignored))
-    changes, unchanged = [], 0
+    changes, moved = [], set()
     for row in file.rows:
         if row.line in refused:
             continue
@@ -203,8 +211,7 @@ def _judge(known: _Known, settings: Settings, file: CatalogFile, check: Check) -
         before = known.products.get(key)
         if before is None or changed_fields(before, after):
             changes.append(_Change(key, before, after))
-        else:
-            unchanged += 1
+            moved.add(row.line)
     created = sum(change.before is None for change in changes)
     return _Judged(
         file,
@@ -213,7 +220,7 @@ def _judge(known: _Known, settings: Settings, file: CatalogFile, check: Check) -
             products=len(file.rows),
             created=created,
             changed=len(changes) - created,
-            unchanged=unchanged,
+            unchanged=len(file.rows) - len(refused) - len(changes),
             refused=len(refused),
             deactivated=sum(
                 c.before is not None and bool(c.before["active"]) and not c.after["active"] for c in changes
@@ -222,7 +229,7 @@ def _judge(known: _Known, settings: Settings, file: CatalogFile, check: Check) -
             warnings=tuple(
                 reason
                 for line in sorted(verdict.warnings)
-                if line not in refused
+                if line in moved
                 for reason in verdict.warnings[line]
             ),
             ignored=file.ignored,

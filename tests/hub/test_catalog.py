@@ -127,6 +127,17 @@ def test_only_what_changed_is_written_and_told(world: World) -> None:
     assert world.rows(versions) == [("A", 2), ("B", 3), ("C", 2), ("D", 3)]
 
 
+def test_warnings_are_told_of_what_is_new_or_changed_and_once_a_rule(world: World) -> None:
+    long = "A name that no till can show whole"
+    first = take(world, f"sku,name,price\nA,{long},1\nB,{long},1\n")
+    second = take(world, f"sku,name,price\nA,{long},1\nB,{long},2\n")
+
+    assert [(count, reason.rule, reason.document) for count, reason in first.to_look_at] == [
+        (2, "name_long", "line 2")
+    ]
+    assert [(count, reason.document) for count, reason in second.to_look_at] == [(1, "line 3")]
+
+
 def test_columns_that_the_file_lacks_leave_what_the_hub_has(world: World) -> None:
     take(world, SELLERCLOUD)
 
@@ -312,11 +323,11 @@ def test_hub_of_an_older_version_keeps_its_products(world: World) -> None:
         connection.execute(
             text(
                 "INSERT INTO products (sku_key, sku, name, upc, price, item_type, active) "
-                "VALUES ('OLD', 'OLD', 'Old', '', 10000, 0, true)"
+                "VALUES ('OLD', 'OLD', 'Old', '', 0, 7, true)"
             )
         )
 
-    outcome = quickly(world, "sku,name,price\nOLD,Old,1\n")
+    outcome = quickly(world, "sku,name,item_type\nOLD,Old,7\n")
 
     assert (outcome.unchanged, outcome.changed) == (1, 0)
 
