@@ -131,7 +131,7 @@ def import_catalog(context: click.Context, file: Path | None, dry_run: bool, as_
 
     Ends with exit status 1 when a product was left out.
     """
-    from deployments.reports import show_catalog
+    from deployments.product_reports import show_catalog
     from tasks.use_cases.catalog import import_catalog as run
 
     report = run(_settings(context), file, dry_run=dry_run)
@@ -447,7 +447,7 @@ def export_products(
     What the tills answered since the last run is booked first. Products that a till refused are sent again
     when they have changed, and after a while; with --retry at once.
     """
-    from deployments.reports import show_product_exports
+    from deployments.product_reports import show_product_exports
     from tasks.use_cases.exporting_products import export_products as run
 
     report = run(_settings(context), stores, retry=retry, dry_run=dry_run)
@@ -471,7 +471,7 @@ def products(context: click.Context, code: str | None, stores: Sequence[str], as
 
     Ends with exit status 1 when a till refuses products, or when the hub does not know CODE.
     """
-    from deployments import reports
+    from deployments import product_reports as reports
     from tasks.use_cases.catalog import find_product, show_products
 
     if code is not None:
