@@ -14,7 +14,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import TillbridgeError
-from data_contracts.parameters import ExportScope, ReceiptScope, StatementScope, StoreScope
+from data_contracts.parameters import (
+    CatalogScope,
+    ExportScope,
+    ReceiptScope,
+    StatementScope,
+    StoreScope,
+)
 from tasks.settings import Settings
 from tasks.use_cases import advancing, importing
 from tasks.use_cases.advancing import AllocatedOrder, StoreAdvance
@@ -22,8 +28,10 @@ from tasks.use_cases.importing import ImportedBatch
 from tasks.use_cases.inbox import BatchRef
 
 if TYPE_CHECKING:
+    from tasks.hub.products import CatalogOutcome
     from tasks.use_cases.applying_products import ProductsReport
     from tasks.use_cases.exporting import ExportReport
+    from tasks.use_cases.exporting_products import ProductExport
     from tasks.use_cases.receiving import ReceiptReport
     from tasks.use_cases.reconciling import Reconciliation
     from tasks.use_cases.stating import StatementReport
@@ -114,6 +122,23 @@ def receive_stock(settings: Settings, scope: ReceiptScope, dry_run: bool) -> Rec
 
     file = settings.folder / scope.file
     return receiving.receive_stock(settings, file, reference=scope.reference, dry_run=dry_run)
+
+
+@task(name="import catalog", task_run_name="catalog-{scope.label}", **_RETRIES)
+def import_catalog(settings: Settings, scope: CatalogScope, dry_run: bool) -> CatalogOutcome:
+    """Take a catalogue file into the hub; the one that was imported last only if asked to."""
+    from tasks.use_cases import catalog
+
+    file = settings.folder / scope.file if scope.file else None
+    return catalog.import_catalog(settings, file, dry_run=dry_run, skip_same=not scope.again)
+
+
+@task(name="export products", task_run_name="products-{store}", **_RETRIES)
+def export_products(settings: Settings, store: str, retry: bool, dry_run: bool) -> ProductExport:
+    """Book a store's answers and publish the products that differ from what is at its till."""
+    from tasks.use_cases.exporting_products import export_store_products
+
+    return export_store_products(settings, store, retry=retry, dry_run=dry_run)
 
 
 @task(name="reconcile", **_RETRIES)
