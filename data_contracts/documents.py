@@ -263,6 +263,44 @@ PRODUCT_CODES: dict[str, Kind] = {
 }
 """Further codes under which a till finds the product; one row a code."""
 
+# -- catalogue: what people bring to the hub ------------------------------------------------------------
+CATALOG_FILE = "catalog"
+"""No stream: a file that is imported by hand or from a folder. It has a contract like them."""
+
+CATALOG: dict[str, Kind] = {
+    "line": "integer",  # of the file, the header is line 1
+    "sku": "text",
+    "name": "text",
+    "long_description": "text",
+    "sub_description_1": "text",
+    "sub_description_2": "text",
+    "sub_description_3": "text",
+    "upc": "text",
+    "aliases": "text",  # further codes, `a|b|c`
+    "price": "text",  # the hub's default price
+    "store_price": "text",  # the price in the shops, 0 for none of their own
+    "price_a": "text",
+    "price_b": "text",
+    "price_c": "text",
+    "msrp": "text",
+    "cost": "text",
+    "item_type": "text",  # RMS's own number, 0 for standard
+    "unit_of_measure": "text",
+    "department_code": "text",
+    "department_name": "text",
+    "category_code": "text",
+    "category_name": "text",
+    "supplier_code": "text",
+    "supplier_name": "text",
+    "reorder_number": "text",
+    "tax_code": "text",
+    "taxable": "text",
+    "shadow_of": "text",  # SKU of the product whose stock this one sells
+    "is_kit": "text",
+    "active": "text",
+}
+"""One row a product, cells as they stand in the file: that they can be read is what the contract checks."""
+
 FILES: dict[str, dict[str, dict[str, Kind]]] = {
     STREAM_BASELINE: {"opening_stock": OPENING_STOCK, "history_ranges": HISTORY_RANGES},
     STREAM_ORDERS: {
@@ -282,6 +320,7 @@ FILES: dict[str, dict[str, dict[str, Kind]]] = {
         "open_orders": STATEMENT_OPEN_ORDERS,
     },
     STREAM_PRODUCTS: {"products": PRODUCTS, "product_codes": PRODUCT_CODES},
+    CATALOG_FILE: {"catalog": CATALOG},
 }
 """stream -> role of the file in the manifest -> its columns, in their order."""
 

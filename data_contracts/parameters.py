@@ -66,6 +66,41 @@ class HubScope(Scope):
         return "-".join(self.stores) or "all"
 
 
+class CatalogScope(Scope):
+    """What `import-catalog` takes into the hub."""
+
+    file: str = Field(
+        default="",
+        description="CSV on the hub's machine; a relative path starts at the folder of tillbridge.toml. "
+        "Empty: `file` of [catalog].",
+        json_schema_extra={"position": 0},
+    )
+    again: bool = Field(
+        default=False,
+        description="Also look at the file that was imported last, to see what was refused.",
+        json_schema_extra={"position": 1},
+    )
+    export: bool = Field(
+        default=True,
+        description="Send what has changed to the stores right after.",
+        json_schema_extra={"position": 2},
+    )
+
+    @property
+    def label(self) -> str:
+        """How the run is named: the file's own name."""
+        return re.split(r"[/\\]", self.file)[-1] or "catalog"
+
+
+class ProductScope(HubScope):
+    """Which stores `export-products` sends products to."""
+
+    retry: bool = Field(
+        default=False,
+        description="Send at once what a till has refused, without waiting for its turn.",
+    )
+
+
 class ReceiptScope(Scope):
     """What `receive-stock` takes into the hub's warehouses."""
 

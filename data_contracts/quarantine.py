@@ -27,7 +27,7 @@ from data_contracts.manifest import Manifest, Reason
 from data_contracts.readable import check_structure, documents_of, readable_rows
 from data_contracts.sending_again import send_again
 
-__all__ = ["BatchRows", "Verdict", "split", "validate"]
+__all__ = ["BatchRows", "Verdict", "failing_rows", "split", "validate"]
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def validate(stream: str, batches: Sequence[BatchRows], *, tolerance_per_line: i
     published = [batch.created_utc for batch in batches]
     for role, frame in add_computed(stream, frames, tolerance_per_line, published).items():
         file = contract.files[role]
-        for rule, rows in _failing_rows(file, frame):
+        for rule, rows in failing_rows(file, frame):
             _record(findings, rule, rows, contract)
     return [_verdict(contract, batch, found) for batch, found in zip(batches, findings, strict=True)]
 
@@ -184,7 +184,7 @@ def _too_many(contract: Contract, batch: BatchRows, found: Findings, reasons: li
 
 
 # -- great-expectations ---------------------------------------------------------------------------------
-def _failing_rows(file: FileContract, frame: pd.DataFrame) -> list[tuple[Rule, list[dict[str, Any]]]]:
+def failing_rows(file: FileContract, frame: pd.DataFrame) -> list[tuple[Rule, list[dict[str, Any]]]]:
     """Rules that failed, in their order, each with its failing rows as dictionaries.
 
     Raises `ContractBroken` for a rule that could not run.

@@ -124,20 +124,30 @@ def migrate(context: click.Context) -> None:
 
 
 @cli.command("import-catalog")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
+@_DRY_RUN
+@_JSON
 @click.pass_context
-def import_catalog(context: click.Context, file: Path) -> None:
-    """Load products into the hub from a CSV FILE: sku,name,upc,price,item_type,active.
+def import_catalog(context: click.Context, file: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Load products into the hub from a CSV FILE (default: `file` of [catalog]).
 
-    Tickets that waited in quarantine for one of these products are booked right after.
+    Columns go by Sellercloud's names (ProductID, ProductName, UPC, SitePrice, StorePrice, ...), by the
+    hub's own (sku,name,upc,aliases,price,...) or as [catalog.columns] says. A product that fails the
+    contract is left out and named; what the file lacks stays as it is. Tickets that waited in quarantine
+    for one of the products are booked right after; `tillbridge export-products` sends them to the tills.
+
+    Ends with exit status 1 when a product was left out.
     """
+    from deployments.product_reports import show_catalog
     from tasks.use_cases.catalog import import_catalog as run
 
-    report = run(_settings(context), file)
-    click.echo(
-        f"{report.products} products are in the catalogue file; "
-        f"{report.cleared} tickets left the quarantine because of it."
-    )
+    report = run(_settings(context), file, dry_run=dry_run)
+    if as_json:
+        show_json(report)
+    else:
+        show_catalog(report)
+    if report.refused:
+        context.exit(EXIT_ATTENTION)
 
 
 # -- at the store -----------------------------------------------------------------------------------
@@ -460,6 +470,65 @@ def advance(
         for store, text in report.failures.items():
             click.echo(f"{store} stopped: {text}", err=True)
     if any(report.failures for report in reports):
+        context.exit(EXIT_ATTENTION)
+
+
+@cli.command("export-products")
+@click.argument("stores", nargs=-1)
+@click.option("--retry", is_flag=True, help="Send at once what a till has refused.")
+@_DRY_RUN
+@_JSON
+@click.pass_context
+def export_products(
+    context: click.Context, stores: Sequence[str], retry: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Send STORES (default: all) the products that differ from what is at their tills.
+
+    What the tills answered since the last run is booked first. Products that a till refused are sent again
+    when they have changed, and after a while; with --retry at once.
+    """
+    from deployments.product_reports import show_product_exports
+    from tasks.use_cases.exporting_products import export_products as run
+
+    report = run(_settings(context), stores, retry=retry, dry_run=dry_run)
+    if as_json:
+        show_json(report)
+    else:
+        show_product_exports(report)
+    for store, text in report.failures.items():
+        click.echo(f"{store} stopped: {text}", err=True)
+    if report.failures:
+        context.exit(EXIT_ATTENTION)
+
+
+@cli.command()
+@click.argument("code", required=False)
+@click.option("--store", "stores", metavar="STORE", multiple=True, help="Only this store; may be repeated.")
+@_JSON
+@click.pass_context
+def products(context: click.Context, code: str | None, stores: Sequence[str], as_json: bool) -> None:
+    """Show where the hub's products stand at the tills; with a CODE (SKU, UPC or alias) that product.
+
+    Ends with exit status 1 when a till refuses products, or when the hub does not know CODE.
+    """
+    from deployments import product_reports as reports
+    from tasks.use_cases.catalog import find_product, show_products
+
+    if code is not None:
+        found = find_product(_settings(context), code)
+        if as_json:
+            show_json(found)
+        else:
+            reports.show_product(code, found)
+        if found is None:
+            context.exit(EXIT_ATTENTION)
+        return
+    standing = show_products(_settings(context), stores)
+    if as_json:
+        show_json(standing)
+    else:
+        reports.show_product_standing(standing)
+    if any(store.refused for store in standing.stores):
         context.exit(EXIT_ATTENTION)
 
 

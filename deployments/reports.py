@@ -58,7 +58,7 @@ def show_advance(report: AdvanceReport) -> None:
             title=f"{report.kind}s".capitalize(),
         )
     for store in report.stores:
-        _list(f"{store.store}, what waits:", store.reasons)
+        list_texts(f"{store.store}, what waits:", store.reasons)
     show_allocated(report.allocated)
 
 
@@ -145,12 +145,13 @@ def show_reconciliation(result: Reconciliation) -> None:
             rows,
             title=f"{store.store}: the store's statement against the hub",
         )
-    _list("Explained:", result.explained)
-    _list("Unexplained:", result.findings)
+    list_texts("Explained:", result.explained)
+    list_texts("Unexplained:", result.findings)
     say(result.sentence)
 
 
-def _list(title: str, texts: tuple[str, ...]) -> None:
+def list_texts(title: str, texts: tuple[str, ...]) -> None:
+    """A title and its sentences, one under the other; nothing where there is none."""
     if not texts:
         return
     say(title)

@@ -17,9 +17,11 @@ from data_contracts.waiting import WAITING_TO_ADVANCE
 
 if TYPE_CHECKING:
     from data_contracts.manifest import ProductAnswer
+    from tasks.hub.products import CatalogOutcome
     from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder, StoreAdvance
     from tasks.use_cases.applying_products import ProductsReport
     from tasks.use_cases.exporting import ExportReport
+    from tasks.use_cases.exporting_products import ProductExports
     from tasks.use_cases.importing import ImportSummary
     from tasks.use_cases.quarantine import DeskReport
     from tasks.use_cases.receiving import ReceiptReport
@@ -161,6 +163,93 @@ def show_products(report: ProductsReport) -> None:
 def _unlisted(answers: Sequence[ProductAnswer]) -> list[str]:
     more = len(answers) - MOST_REASONS
     return [f"... and {more} more, in the acknowledgements in `acks/`."] if more > 0 else []
+
+
+def show_catalog(outcome: CatalogOutcome) -> None:
+    """What a catalogue changed, and every product that was left out; an artifact if there is any of it."""
+    log = get_run_logger()
+    if outcome.already:
+        log.info("the catalogue is the one imported last; %d tickets left the quarantine", outcome.cleared)
+        return
+    log.info(
+        "%d products: %d new, %d changed, %d unchanged, %d refused; %d tickets left the quarantine",
+        outcome.products,
+        outcome.created,
+        outcome.changed,
+        outcome.unchanged,
+        outcome.refused,
+        outcome.cleared,
+    )
+    if not (outcome.moved or outcome.refused or outcome.cleared):
+        return
+    parts = [
+        "# Catalogue" + _dry(outcome.dry_run),
+        table(
+            ("what", "figure"),
+            [
+                ("products in the file", outcome.products),
+                ("new", outcome.created),
+                ("changed", outcome.changed),
+                ("of these no longer active", outcome.deactivated),
+                ("as they were", outcome.unchanged),
+                ("left out", outcome.refused),
+                ("tickets that left the quarantine", outcome.cleared),
+            ],
+        ),
+    ]
+    if outcome.reasons:
+        parts += [
+            "## Left out",
+            table(("why", "what to do"), [(r.message, r.fix) for r in outcome.reasons[:MOST_REASONS]]),
+        ]
+        more = len(outcome.reasons) - MOST_REASONS
+        parts += [f"... and {more} more: `tillbridge import-catalog FILE`."] if more > 0 else []
+    if outcome.to_look_at:
+        parts += [
+            "## To look at",
+            table(
+                ("products", "for example", "what to do"),
+                [(count, reason.message, reason.fix) for count, reason in outcome.to_look_at],
+            ),
+        ]
+    if outcome.ignored:
+        parts.append("Columns that nothing was taken from: " + ", ".join(outcome.ignored))
+    _publish("import-catalog", *parts)
+
+
+def show_product_exports(label: str, report: ProductExports) -> None:
+    """What each store was sent and has answered; an artifact if anything moved."""
+    log = get_run_logger()
+    log.info(report.sentence)
+    for store, text in report.failures.items():
+        log.error("%s stopped: %s", store, text)
+    moved = [store for store in report.stores if store.products or store.answered]
+    if not (moved or report.failures):
+        return
+    parts = [f"# {report.sentence}" + _dry(report.dry_run)]
+    if moved:
+        parts.append(
+            table(
+                ("store", "sent", "of these inactive", "batches", "answers", "at the till", "refused"),
+                [
+                    (s.store, s.products, s.inactive, len(s.batches), s.answered, s.at_till, s.refused)
+                    for s in moved
+                ],
+            )
+        )
+    reasons = [(store.store, reason) for store in moved for reason in store.reasons]
+    if reasons:
+        parts += [
+            "## Refused at the till",
+            table(
+                ("store", "product", "why", "what to do"),
+                [(s, r.document or "", r.message, r.fix) for s, r in reasons[:MOST_REASONS]],
+            ),
+        ]
+        more = len(reasons) - MOST_REASONS
+        parts += [f"... and {more} more: `tillbridge products`."] if more > 0 else []
+    parts += [f"**{store} stopped:** {text}" for store, text in report.failures.items()]
+    _publish(f"export-products-{label}", *parts)
 
 
 def show_import(summary: ImportSummary) -> None:

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from data_contracts.amounts import from_decimal
+from data_contracts.catalog import COLUMNS, PriceName, Profile, TillRules
 from data_contracts.errors import ConfigurationError
 from data_contracts.products import Owner
 from data_contracts.till_items import TRANSFERABLE, Policy
@@ -57,6 +58,13 @@ def _code(name: str) -> str:
 
 _DEVICES = re.compile(r"CON|PRN|AUX|NUL|(COM|LPT)[0-9]", re.IGNORECASE)
 """Names that Windows keeps for devices: no folder can have them."""
+
+
+def _column(name: str) -> str:
+    if name not in COLUMNS:
+        raise ValueError(f"is no column of the catalogue; they are {', '.join(COLUMNS)}")
+    return name
+
 
 Code = Annotated[str, AfterValidator(_code)]
 """A store or warehouse code: it becomes a folder's name."""
@@ -105,6 +113,45 @@ class ExchangeSettings(Section):
     """Passphrase of `key_file`."""
     inbox: Path = Path("inbox")
     """Where the hub keeps fetched batches until they are imported; local, may be deleted at rest."""
+
+
+class CatalogStoreSettings(Section):
+    """[catalog.stores.CODE]: which products a store's till gets."""
+
+    send: bool = True
+    """Whether products are sent to the store at all."""
+    departments: tuple[str, ...] = ()
+    """Codes or names of the departments it sells; none for all."""
+    till_price: Annotated[tuple[PriceName, ...], Field(min_length=1)] | None = None
+    """Its own choice of price; none takes that of [catalog]."""
+
+
+class CatalogSettings(Section):
+    """[catalog]: products into the hub from a file, and from there to the tills."""
+
+    file: str = ""
+    """CSV that the import takes when no other is named; by schedule only where this is set."""
+    profile: Profile = "sellercloud"
+    """Names of the file's columns; a file with a column `sku` has the hub's own, whatever stands here."""
+    columns: dict[Annotated[str, AfterValidator(_column)], str] = {}
+    """Column of the hub -> header in the file, where it differs from the profile."""
+    till_price: Annotated[tuple[PriceName, ...], Field(min_length=1)] = ("store_price", "price")
+    """The hub's prices in their order: the first that is not 0 becomes the till's price."""
+    send_kits: bool = False
+    """Whether kits are sent; a till sells one as a product of its own."""
+    retry_refused_minutes: int = Field(default=60, ge=1)
+    """After how long a product that a till refused is sent again; each time twice as long, at most a day."""
+    stores: dict[Code, CatalogStoreSettings] = {}
+    """Per store."""
+
+    def rules(self, store: str) -> TillRules:
+        """How the hub's products become those of a store."""
+        own = self.stores.get(store, CatalogStoreSettings())
+        return TillRules(own.till_price or self.till_price, self.send_kits, own.departments)
+
+    def sends_to(self, store: str) -> bool:
+        """Whether products are sent to a store."""
+        return self.stores.get(store, CatalogStoreSettings()).send
 
 
 class WarehouseSettings(Section):
@@ -232,6 +279,7 @@ class Settings(Section):
 
     hub: HubSettings = HubSettings()
     exchange: ExchangeSettings = ExchangeSettings()
+    catalog: CatalogSettings = CatalogSettings()
     warehouses: dict[Code, WarehouseSettings] = {}
     channel_warehouses: tuple[ChannelWarehouse, ...] = ()
     stores: dict[Code, StoreSettings] = {}
@@ -367,6 +415,9 @@ def _check_references(settings: Settings, file: Path, text: str) -> None:
             named = getattr(store, key)
             if named is not None and named not in known:
                 raise _wrong(file, text, ("stores", code, key), f"names the unknown warehouse `{named}`")
+    for code in settings.catalog.stores:
+        if code not in settings.stores:
+            raise _wrong(file, text, ("catalog", "stores", code), "is not a store of this file")
     for entry in settings.channel_warehouses:
         if entry.warehouse not in known:
             raise _wrong(

@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import TillbridgeError
 from data_contracts.parameters import (
+    CatalogScope,
     DeskScope,
     ExportScope,
     ReceiptScope,
@@ -29,8 +30,10 @@ from tasks.use_cases.importing import ImportedBatch
 from tasks.use_cases.inbox import BatchRef
 
 if TYPE_CHECKING:
+    from tasks.hub.products import CatalogOutcome
     from tasks.use_cases.applying_products import ProductsReport
     from tasks.use_cases.exporting import ExportReport
+    from tasks.use_cases.exporting_products import ProductExport
     from tasks.use_cases.quarantine import DeskReport
     from tasks.use_cases.receiving import ReceiptReport
     from tasks.use_cases.reconciling import Reconciliation
@@ -154,6 +157,23 @@ def visit_desk(settings: Settings, scope: DeskScope, dry_run: bool) -> DeskRepor
     if scope.action == "discard":
         return quarantine.discard_documents(settings, scope.documents, **named)
     return quarantine.recheck_stores(settings, scope.stores, by=scope.by, dry_run=dry_run)
+
+
+@task(name="import catalog", task_run_name="catalog-{scope.label}", **_RETRIES)
+def import_catalog(settings: Settings, scope: CatalogScope, dry_run: bool) -> CatalogOutcome:
+    """Take a catalogue file into the hub; the one that was imported last only if asked to."""
+    from tasks.use_cases import catalog
+
+    file = settings.folder / scope.file if scope.file else None
+    return catalog.import_catalog(settings, file, dry_run=dry_run, skip_same=not scope.again)
+
+
+@task(name="export products", task_run_name="products-{store}", **_RETRIES)
+def export_products(settings: Settings, store: str, retry: bool, dry_run: bool) -> ProductExport:
+    """Book a store's answers and publish the products that differ from what is at its till."""
+    from tasks.use_cases.exporting_products import export_store_products
+
+    return export_store_products(settings, store, retry=retry, dry_run=dry_run)
 
 
 @task(name="reconcile", **_RETRIES)

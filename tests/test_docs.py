@@ -15,6 +15,8 @@ from pydantic import BaseModel
 
 from deployments.cli import cli
 from tasks.settings import (
+    CatalogSettings,
+    CatalogStoreSettings,
     ChannelWarehouse,
     CodeSettings,
     ExchangeSettings,
@@ -32,6 +34,8 @@ EXAMPLE = ROOT / "deployments" / "tillbridge.example.toml"
 SECTIONS: dict[str, type[BaseModel]] = {
     "hub": HubSettings,
     "exchange": ExchangeSettings,
+    "catalog": CatalogSettings,
+    "catalog.stores": CatalogStoreSettings,
     "warehouses": WarehouseSettings,
     "channel_warehouses": ChannelWarehouse,
     "stores": StoreSettings,
@@ -88,7 +92,7 @@ def test_every_next_step_names_a_command_that_exists() -> None:
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_setting_stands_in_the_readme_and_in_the_example(section: str) -> None:
-    names = set(SECTIONS[section].model_fields) - {"codes", "products"}
+    names = set(SECTIONS[section].model_fields) - {"codes", "products", "stores"}
     example = EXAMPLE.read_text(encoding="utf-8")
 
     assert {name for name in names if f"`{name}`" not in README} == set()

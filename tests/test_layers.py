@@ -168,6 +168,8 @@ def test_an_empty_cycle_loads_neither_pandas_nor_great_expectations() -> None:
         "data_contracts.manifest",
         "tasks.settings",
         "tasks.use_cases.importing",
+        "tasks.use_cases.catalog",
+        "tasks.use_cases.exporting_products",
     ]
     program = (
         f"import sys; import {', '.join(modules)}; "

@@ -35,6 +35,7 @@ def test_importing_the_flows_loads_neither_pandas_nor_great_expectations() -> No
     code = (
         "import sys\n"
         "import flows.export_orders, flows.import_orders, flows.publish_statement, flows.reconcile\n"
+        "import flows.import_catalog, flows.export_products\n"
         "import flows.advance_layaways, flows.advance_backorders, flows.receive_stock\n"
         "import flows.apply_products\n"
         "import flows.release_quarantine\n"

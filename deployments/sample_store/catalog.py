@@ -82,6 +82,78 @@ def write_catalog(path: str | Path, invoices: Iterable[Invoice], *, leave_out: C
     return len(items)
 
 
+DEPARTMENTS = {
+    "Kitchen": ("MUG", "CUP", "PLATE", "BOWL", "JAR", "TIN", "CAKE", "TEA", "SPOON", "BAKING", "LUNCH"),
+    "Home": ("LIGHT", "HOLDER", "CANDLE", "FRAME", "CLOCK", "CUSHION", "MIRROR", "HOOK", "DOOR", "DRAWER"),
+    "Toys": ("DOLL", "TOY", "GAME", "PUZZLE", "CHILDREN", "PLAY", "CHALK", "SKIPPING", "BEAR"),
+    "Paper": ("CARD", "PAPER", "WRAP", "STICKER", "PENCIL", "BOOK", "TISSUE", "CALENDAR"),
+    "Bags": ("BAG", "PURSE", "LUGGAGE", "SHOPPER"),
+}
+"""Department -> words in the name of its goods; the first that fits counts, in this order."""
+
+ELSEWHERE = "Gifts"
+SUPPLIERS = ("Potter & Daughters", "Lisbon Trading", "North Sea Imports")
+
+SELLERCLOUD_COLUMNS = (
+    "ProductID",
+    "ProductName",
+    "LongDescription",
+    "UPC",
+    "Aliases",
+    "SitePrice",
+    "StorePrice",
+    "ListPrice",
+    "SiteCost",
+    "ProductTypeName",
+    "CategoryName",
+    "DefaultVendor",
+    "DefaultVendorSKU",
+    "ShadowOf",
+    "IsKit",
+    "RMSItemType",
+    "Status",
+)
+
+
+def filing(item: SampleItem) -> tuple[str, str, str]:
+    """(department, category, supplier) of an item, always the same: by the words of its name."""
+    words = item.name.upper()
+    department, category = next(
+        (
+            (name, word.title())
+            for name, known in DEPARTMENTS.items()
+            for word in known
+            if word in words.split() or f"{word}S" in words.split()
+        ),
+        (ELSEWHERE, "Other"),
+    )
+    return department, category, SUPPLIERS[sum(map(ord, sku_key(item.sku))) % len(SUPPLIERS)]
+
+
+def write_sellercloud_catalog(
+    path: str | Path, invoices: Iterable[Invoice], *, leave_out: Collection[str] = ()
+) -> int:
+    """The products of `write_catalog` as Sellercloud exports them; returns how many.
+
+    The same SKUs, UPCs and prices; site price and store price are equal, the list price is a fifth above
+    it and the cost half of it. RMS's item type stands in a column of the tenant's own.
+    """
+    unwanted = {sku_key(sku) for sku in leave_out}
+    items = [item for item in collect_items(invoices) if sku_key(item.sku) not in unwanted]
+    with Path(path).open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\r\n")
+        writer.writerow(SELLERCLOUD_COLUMNS)
+        for item in items:
+            department, category, supplier = filing(item)
+            price = format_amount(item.price)
+            more, half = format_amount(item.price * 6 // 5), format_amount(item.price // 2)
+            alias = f"SC-{item.sku}" if item.upc else ""
+            texts = [item.sku, item.name, item.name.capitalize(), item.upc, alias]
+            filed = [department, category, supplier, f"V{sku_key(item.sku)}"[:25]]
+            writer.writerow([*texts, price, price, more, half, *filed, "", "0", item.item_type, "1"])
+    return len(items)
+
+
 def _item_type(key: str) -> int:
     if key.startswith("GIFT_"):
         return VOUCHER

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from data_contracts.amounts import from_decimal
 from data_contracts.codes import RmsCodes
-from data_contracts.documents import ORDER, TICKET, DocumentKey, sku_key
+from data_contracts.documents import ORDER, TICKET, DocumentKey
 from data_contracts.errors import ConfigurationError, NotYetArrived
 from data_contracts.manifest import EpochStart
 from data_contracts.posting import Rules, in_ranges
-from tasks.hub.bulk import stage_keys
 from tasks.hub.epochs import read_epochs
 from tasks.hub.events import EventLog
+from tasks.hub.known_products import catalog_version, find_products
 from tasks.hub.registry import Placement, placement
-from tasks.hub.schema import catalogs, history_ranges, product_aliases, products, stores
+from tasks.hub.schema import history_ranges, stores
 from tasks.settings import Settings
 
 
@@ -61,31 +61,6 @@ class Desk:
     def products(self, skus: Iterable[str]) -> dict[str, str]:
         """`find_products` by the rules of this store."""
         return find_products(self.connection, skus, ignore_case=self.rules.ignore_case)
-
-
-def find_products(connection: Connection, skus: Iterable[str], *, ignore_case: bool) -> dict[str, str]:
-    """Compared form of each known SKU, UPC or alias -> the hub's SKU.
-
-    A UPC that two products carry names neither of them.
-    """
-    keys = {sku_key(sku, ignore_case=ignore_case) for sku in skus} - {""}
-    staged = stage_keys(connection, "staged_skus", keys)
-    by_upc = (
-        select(staged.c.key, func.min(products.c.sku))
-        .join(products, products.c.upc == staged.c.key)
-        .group_by(staged.c.key)
-        .having(func.count() == 1)
-    )
-    by_alias = (
-        select(staged.c.key, products.c.sku)
-        .join(product_aliases, product_aliases.c.alias_key == staged.c.key)
-        .join(products, products.c.sku_key == product_aliases.c.sku_key)
-    )
-    by_sku = select(staged.c.key, products.c.sku).join(products, products.c.sku_key == staged.c.key)
-    found: dict[str, str] = {}
-    for query in (by_alias, by_upc, by_sku):  # the later one wins
-        found.update((key, sku) for key, sku in connection.execute(query))
-    return found
 
 
 def open_desk(
@@ -138,8 +113,3 @@ def open_desk(
         batch=batch,
         log=EventLog(store, now, batch),
     )
-
-
-def catalog_version(connection: Connection) -> int:
-    """How often the catalogue was imported."""
-    return int(connection.execute(select(func.coalesce(func.max(catalogs.c.version), 0))).scalar_one())

@@ -27,9 +27,9 @@ from tasks import faults
 from tasks.hub.allocating import Allocated, allocate, allocated_orders, lock_waiting_stores, plan
 from tasks.hub.bulk import insert_one, load, stage_keys
 from tasks.hub.database import Hub
-from tasks.hub.desk import find_products
 from tasks.hub.events import EventLog
 from tasks.hub.inbox import utc_now
+from tasks.hub.known_products import find_products
 from tasks.hub.ledger import MOVEMENT_COLUMNS
 from tasks.hub.levels import Place, add_to_levels, read_levels
 from tasks.hub.schema import HUB_STORE, products, receipts, stock_movements, warehouses

@@ -98,6 +98,12 @@ def placement(connection: Connection, store: str) -> Placement:
     return Placement(warehouse, rule, warehouse, rule)
 
 
+def is_baselined(connection: Connection, store: str) -> bool:
+    """Whether the store's baseline is in the hub."""
+    found = select(stores.c.baseline).where(stores.c.code == store)
+    return connection.execute(found).scalar_one_or_none() is not None
+
+
 _NEW = {
     "epochs": "[[1, 0, 0]]",
     "start_rowversion": 0,

@@ -129,7 +129,12 @@ catalogs = Table(
     metadata,
     Column("version", BigInteger, primary_key=True, autoincrement=False),
     Column("imported_utc", Text, nullable=False),
-    Column("products", Integer, nullable=False),
+    Column("products", Integer, nullable=False),  # rows of the file
+    Column("file", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # of the newest file that is in the hub, and how it was read
+    Column("created", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
 )
 
 products = Table(
@@ -142,15 +147,90 @@ products = Table(
     Column("price", Amount, nullable=False),
     Column("item_type", Integer, nullable=False),
     Column("active", Boolean, nullable=False),
+    Column("long_description", Text, nullable=False),
+    Column("sub_description_1", Text, nullable=False),
+    Column("sub_description_2", Text, nullable=False),
+    Column("sub_description_3", Text, nullable=False),
+    Column("unit_of_measure", Text, nullable=False),
+    Column("department_code", Text, nullable=False),
+    Column("department_name", Text, nullable=False),
+    Column("category_code", Text, nullable=False),
+    Column("category_name", Text, nullable=False),
+    Column("supplier_code", Text, nullable=False),
+    Column("supplier_name", Text, nullable=False),
+    Column("reorder_number", Text, nullable=False),
+    Column("tax_code", Text, nullable=False),
+    Column("shadow_of", Text, nullable=False),
+    Column("store_price", Amount, nullable=False),
+    Column("price_a", Amount, nullable=False),
+    Column("price_b", Amount, nullable=False),
+    Column("price_c", Amount, nullable=False),
+    Column("msrp", Amount, nullable=False),
+    Column("cost", Amount, nullable=False),
+    Column("taxable", Boolean, nullable=False),
+    Column("is_kit", Boolean, nullable=False),
+    Column("changed_version", BigInteger, nullable=False),  # of the catalogue that last changed it
+    Column("changed_utc", Text, nullable=False),  # empty: before the hub kept it
 )
 Index("ix_products_upc", products.c.upc)
+Index("ix_products_changed_version", products.c.changed_version)
 
 product_aliases = Table(
     "product_aliases",
     metadata,
     Column("alias_key", Text, primary_key=True),
     Column("sku_key", Text, nullable=False),
+    Column("alias", Text, nullable=False),  # as the catalogue writes it
 )
+Index("ix_product_aliases_sku_key", product_aliases.c.sku_key)
+
+product_exports = Table(
+    "product_exports",
+    metadata,
+    Column("store", Text, primary_key=True),
+    Column("catalog", BigInteger, nullable=False),  # products changed up to this version were looked at ...
+    Column("rules", Text, nullable=False),  # ... by these settings
+    Column("exported_utc", Text, nullable=False),
+)
+
+product_batches = Table(
+    "product_batches",
+    metadata,
+    Column("store", Text, primary_key=True),
+    Column("batch_id", Text, primary_key=True),
+    Column("sequence", BigInteger),  # null until it is known to be published
+    Column("state", Text, nullable=False),  # noted, published, answered, rejected or lost
+    Column("products", Integer, nullable=False),
+    Column("at_till", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("noted_utc", Text, nullable=False),
+    Column("answered_utc", Text),
+)
+Index("ix_product_batches_state", product_batches.c.store, product_batches.c.state)
+
+store_products = Table(
+    "store_products",
+    metadata,
+    Column("store", Text, primary_key=True),
+    Column("sku_key", Text, primary_key=True),
+    Column("sku", Text, nullable=False),
+    Column("state", Text, nullable=False),  # on_the_way, at_till, refused or to_send
+    Column("sent_revision", Text, nullable=False),  # the newest one sent
+    Column("sent_batch", Text, nullable=False),  # its batch id
+    Column("sent_utc", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),  # how often it was sent since it was last at the till
+    Column("waiting_since_utc", Text),  # null: the till shows what was sent
+    Column("till_revision", Text),  # what the till shows; null: it never had the product
+    Column("till_sequence", BigInteger),
+    Column("till_utc", Text),
+    Column("rule", Text, nullable=False),  # why it was refused
+    Column("message", Text, nullable=False),
+    Column("fix", Text, nullable=False),
+    Column("notes", Text, nullable=False),  # JSON: what was cut or left out at the till
+    Column("answered_utc", Text),
+)
+Index("ix_store_products_state", store_products.c.store, store_products.c.state)
+Index("ix_store_products_sent_batch", store_products.c.store, store_products.c.sent_batch)
 
 batches = Table(
     "batches",

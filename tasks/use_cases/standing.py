@@ -13,6 +13,7 @@ from data_contracts.manifest import Reason
 from tasks.exchange import batches
 from tasks.exchange.folder import Folder, open_folder
 from tasks.hub.database import open_hub
+from tasks.hub.product_standing import till_standing
 from tasks.hub.status import HubStatus, StoreStatus, hub_status
 from tasks.settings import Settings
 from tasks.use_cases.importing import find_waiting
@@ -38,6 +39,8 @@ class Standing:
     products: int
     shortfalls: int
     """Levels below zero: more was sold than the hub knew of."""
+    not_at_till: int = 0
+    """Products of which a till that gets products does not show what the hub says, of all stores."""
 
     @property
     def lacking(self) -> tuple[Reason, ...]:
@@ -55,8 +58,12 @@ class Standing:
         late = f" {held} tickets are held back by an open transaction in RMS." if held else ""
         return (
             f"{len(self.stores)} stores, {behind}, {needs}; {self.shortfalls} stock levels below zero."
-            f"{self._orders}{late}"
+            f"{self._orders}{late}{self._products}"
         )
+
+    @property
+    def _products(self) -> str:
+        return f" {self.not_at_till} products are not yet at a till." if self.not_at_till else ""
 
     @property
     def _orders(self) -> str:
@@ -90,11 +97,13 @@ def show_standing(settings: Settings) -> Standing:
     """Read the state of all stores; raises `HubUnavailable`, `SchemaMismatch`, `TransferInterrupted`."""
     with open_hub(settings.hub_url) as hub:
         found = hub_status(hub)
+        with hub.reading() as connection:
+            tills = [till_standing(connection, settings, code) for code in sorted(settings.stores)]
     with open_folder(settings) as folder:
-        return _standing(settings, folder, found)
+        return _standing(settings, folder, found, sum(till.not_at_till for till in tills))
 
 
-def _standing(settings: Settings, folder: Folder, found: HubStatus) -> Standing:
+def _standing(settings: Settings, folder: Folder, found: HubStatus, not_at_till: int) -> Standing:
     waiting = find_waiting(settings)
     stores = []
     for store in found.stores:
@@ -107,7 +116,7 @@ def _standing(settings: Settings, folder: Folder, found: HubStatus) -> Standing:
                 head.held_back if head else 0,
             )
         )
-    return Standing(tuple(stores), found.products, found.shortfalls)
+    return Standing(tuple(stores), found.products, found.shortfalls, not_at_till)
 
 
 def hub_is_elsewhere(settings: Settings) -> bool:

@@ -162,7 +162,7 @@ def test_the_journey_of_the_readme_ends_with_nothing_unexplained(journey: Journe
     }
     assert said["migrate"].out == "The hub's schema is at version 0005.\n"
     assert "5 older tickets" in said["sample build"].out
-    assert "0 tickets left the quarantine" in said["import-catalog"].out
+    assert "0 tickets left the quarantine" in said["import-catalog"].text
     assert "S1 is baselined after ticket 5 (5 tickets are history)" in said["baseline"].out
     assert said["sample till"].out.startswith("Rang 5 tickets: ")
     assert "S1" in said["export"].out

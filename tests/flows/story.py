@@ -24,9 +24,11 @@ from prefect.logging.handlers import APILogHandler
 from sqlalchemy import select
 
 from data_contracts.parameters import (
+    CatalogScope,
     DeskScope,
     ExportScope,
     HubScope,
+    ProductScope,
     ReceiptScope,
     ResendScope,
     StatementScope,
@@ -36,6 +38,8 @@ from flows.advance_backorders import advance_backorders
 from flows.advance_layaways import advance_layaways
 from flows.apply_products import apply_products
 from flows.export_orders import export_orders
+from flows.export_products import export_products
+from flows.import_catalog import import_catalog
 from flows.import_orders import import_orders
 from flows.publish_statement import publish_statement
 from flows.receive_stock import receive_stock
@@ -58,6 +62,8 @@ STEPS = (
     "give_out_stock",
     "receive_stock",
     "visit_desk",
+    "import_catalog",
+    "export_products",
     "reconcile",
 )
 SECRET = "CANARYPASS"
@@ -142,7 +148,7 @@ def main(folder: Path) -> None:
         said["two selections"] = str(error)
     send_products(folder)
     os.environ[CONFIG_VARIABLE] = str(settings_file)
-
+    sell_more(folder)
     lose_a_batch(folder)
     play("reconcile after a loss", reconcile, HubScope(stores=("S1",)))
     keep_artifact("artifact after a loss", "reconcile")
@@ -164,6 +170,7 @@ def main(folder: Path) -> None:
     play("lost hub", reconcile)
     play("advance without a hub", advance_layaways)
     play("import without a hub", import_orders)
+    play("products without a hub", export_products)
 
     APILogHandler().flush()
     with get_client(sync_client=True) as client:
@@ -220,6 +227,25 @@ def send_products(folder: Path) -> None:
     play("products rehearsed", apply_products, StoreScope(store="S1"), True)
     play("products", apply_products, StoreScope(store="S1"))
     keep_artifact("artifact of products", "apply-products-s1")
+
+
+def sell_more(folder: Path) -> None:
+    """A catalogue with a new product and a faulty one; the tills get all of it for the first time."""
+    play("catalogue of nothing", import_catalog)
+    (folder / "more.csv").write_text(
+        "ProductID,ProductName,SitePrice\nSTORY-1,Brand new,1.00\nSTORY-2,Faulty,x\n", encoding="utf-8"
+    )
+    play("catalogue rehearsed", import_catalog, CatalogScope(file="more.csv"), True)
+    keep_artifact("artifact of the catalogue's rehearsal", "import-catalog")
+    play("catalogue", import_catalog, CatalogScope(file="more.csv"))
+    keep_artifact("artifact of the catalogue", "import-catalog")
+    keep_artifact("artifact of the products", "export-products-all")
+    play("catalogue again", import_catalog, CatalogScope(file="more.csv"))
+    play("products again", export_products, ProductScope(retry=True))
+    said["product batches"] = {
+        store: len(list((folder / "exchange" / store / "products").glob("*.manifest.json")))
+        for store in ("S1", "S2")
+    }
 
 
 def lose_a_batch(folder: Path) -> None:

@@ -52,6 +52,8 @@ def test_every_deployment_with_a_schedule_gets_scheduled_runs(run_python: RunPyt
         "advance-layaways",
         "apply-products",
         "export-orders",
+        "export-products",
+        "import-catalog",
         "import-orders",
         "publish-statement",
         "reconcile",

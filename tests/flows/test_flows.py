@@ -106,6 +106,11 @@ def test_a_run_that_finds_nothing_completes_and_loads_neither_pandas_nor_great_e
         "resend rehearsed",
         "resend",
         "import of the resend",
+        "catalogue of nothing",
+        "catalogue rehearsed",
+        "catalogue",
+        "catalogue again",
+        "products again",
     ],
 )
 def test_a_day_of_flows_completes(name: str, told: Told) -> None:
@@ -188,6 +193,31 @@ def test_products_that_are_refused_or_cut_stand_in_the_artifact(told: Told) -> N
     assert "| `NEW-MUG` | created | Description was cut to 30 characters" in artifact
 
 
+def test_a_catalogue_says_what_it_changed_and_goes_on_to_the_tills(told: Told) -> None:
+    rehearsal, artifact = (
+        told.said["artifact of the catalogue's rehearsal"],
+        told.said["artifact of the catalogue"],
+    )
+
+    assert rehearsal.startswith("# Catalogue (dry run: nothing was written)\n")
+    assert artifact.startswith("# Catalogue\n")
+    for text in (rehearsal, artifact):
+        assert "| new | 1 |" in text
+        assert "| left out | 1 |" in text
+        assert "| Line 3, `STORY-2` has no exact amount in: price. |" in text
+    sent = told.said["artifact of the products"].splitlines()
+    assert " products sent to 2 stores; answered since the last run: 0 at the till, 0 refused." in sent[0]
+    assert [line.split(" | ")[0] for line in sent if line.startswith("| S")] == ["| S1", "| S2"]
+    attempts = told.said["catalogue"]["attempts"]
+    assert attempts == {"catalog-more.csv": 1, "products-S1": 1, "products-S2": 1}
+
+
+def test_a_catalogue_that_changed_nothing_and_products_on_their_way_are_not_sent_again(told: Told) -> None:
+    assert told.said["catalogue again"]["attempts"] == {"catalog-more.csv": 1}
+    assert told.said["catalogue of nothing"]["attempts"] == {}
+    assert told.said["product batches"] == {"S1": 1, "S2": 1}
+
+
 def test_the_table_of_a_reconciliation_has_a_cell_for_every_column(told: Told) -> None:
     """There was a column `missing` without cells, so that the difference stood under it."""
     rows = [line for line in told.said["artifact reconcile"].splitlines() if line.startswith("|")]
@@ -264,6 +294,8 @@ def test_no_password_reaches_a_log_an_artifact_a_state_or_the_output(told: Told)
     assert told.said["import without a hub"]["attempts"]["fetch-S2"] == 4
     assert told.state("advance without a hub") == "FAILED"
     assert told.said["advance without a hub"]["attempts"] == {"advance-S1": 4, "advance-S2": 4}
+    assert told.state("products without a hub") == "FAILED"
+    assert told.said["products without a hub"]["attempts"] == {"products-S1": 4, "products-S2": 4}
     assert told.said["logs"]
 
     files = [file for file in told.home.rglob("*") if file.is_file()]

@@ -39,30 +39,6 @@ def test_catalogue_is_updated_and_keeps_the_sku_as_first_shown(world: World) -> 
     ]
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("A,a,,1.00001,0,true", "line 2, has a price that is no exact amount"),
-        ("A,a,,abc,0,true", "line 2, has a price that is no exact amount"),
-        (",a,,1,0,true", "line 2, has no SKU"),
-        ("A,a,,1,x,true", "line 2, has an item_type that is no whole number"),
-        ("A,a,,1,²,true", "line 2, has an item_type that is no whole number"),
-        ("A,a,,1,40000,true", "line 2, has an item_type that is no whole number"),
-        ("A,a,,1e30,0,true", "line 2, has a price that is no exact amount"),
-        ("A,a,,1,0,maybe", "line 2, says neither true nor false"),
-        ("A,a,,1,0", "line 2, has too many or too few cells"),
-        ("A,a,,1,0,true\na,a,,1,0,true", "line 3, gives SKU `a` a second time"),
-    ],
-)
-def test_catalogue_that_is_wrong_is_refused_with_its_line(world: World, line: str, message: str) -> None:
-    file = world.folder / "c.csv"
-    file.write_text(f"sku,name,upc,price,item_type,active\n{line}\n", encoding="utf-8")
-
-    with pytest.raises(ConfigurationError, match=message):
-        import_catalog(world.hub, world.settings, file)
-    assert world.rows("SELECT COUNT(*) FROM products") == [(3,)]
-
-
 def test_name_may_hold_what_some_programs_take_for_a_line_end(world: World) -> None:
     file = world.folder / "c.csv"
     file.write_text("sku,name\nNEW-1,one\u2028two\n", encoding="utf-8")

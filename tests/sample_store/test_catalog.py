@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from deployments.sample_store.catalog import collect_items, ean13, write_catalog
+from data_contracts.catalog import CatalogRow, merge
+from data_contracts.catalog_check import check_catalog
+from deployments.sample_store.catalog import (
+    collect_items,
+    ean13,
+    write_catalog,
+    write_sellercloud_catalog,
+)
 from deployments.sample_store.tickets import Invoice, InvoiceLine
+from tasks.hub.catalog_file import CatalogFile, read_catalog
+from tasks.settings import CatalogSettings
 
 AT = datetime(2010, 12, 1, 9, 0)  # noqa: DTZ001 - RMS times have no zone
 
@@ -58,3 +67,37 @@ def test_catalogue_lists_every_item_but_those_left_out(tmp_path: Path, invoices:
     assert (lantern["name"], lantern["price"], lantern["active"]) == ("WHITE METAL LANTERN", "3.3900", "true")
     upcs = [row["upc"] for row in rows if row["upc"]]
     assert len(set(upcs)) == len(upcs) > 1_500
+
+
+def test_catalogue_of_sellercloud_holds_the_same_goods_filed_and_passes_its_contract(
+    tmp_path: Path, invoices: list[Invoice]
+) -> None:
+    plain, full = tmp_path / "plain.csv", tmp_path / "full.csv"
+    assert write_catalog(plain, invoices) == write_sellercloud_catalog(full, invoices) == 2_525
+
+    def products(file: CatalogFile) -> dict[str, dict[str, object]]:
+        return {row.sku: merge(None, row, ignore_case=True) for row in file.rows}
+
+    first = products(read_catalog(plain, CatalogSettings()))
+    file = read_catalog(full, CatalogSettings())
+    second = products(file)
+
+    same = ("name", "upc", "price", "item_type", "active")
+    assert file.ignored == ()
+    assert {sku: [found[name] for name in same] for sku, found in first.items()} == {
+        sku: [found[name] for name in same] for sku, found in second.items()
+    }
+    lantern = second["71053"]
+    filed = ("store_price", "msrp", "cost", "department_name", "category_name", "supplier_name")
+    assert [lantern[name] for name in filed] == [
+        33_900,
+        40_680,
+        16_950,
+        "Gifts",
+        "Other",
+        lantern["supplier_name"],
+    ]
+    assert {found["department_name"] for found in second.values()} > {"Kitchen", "Home", "Toys", "Gifts"}
+    rows: list[CatalogRow] = list(file.rows)
+    verdict = check_catalog(rows, ignore_case=True, clashes={}, without_price=frozenset())
+    assert verdict.refused == {}
