@@ -49,20 +49,22 @@ class Field:
     owner: Owner
     length: int | None = None
     too_long: TooLong = TooLong.CUT
+    optional: bool = False
+    """Whether an empty text or 0 of the hub says nothing: what the till has then stays as it is."""
 
 
 FIELDS: tuple[Field, ...] = (
     Field("ItemLookupCode", "sku", Owner.CREATE_ONLY, 25, TooLong.REFUSE),
     Field("Description", "name", Owner.HUB, 30),
-    Field("ExtendedDescription", "long_description", Owner.HUB),
-    Field("SubDescription1", "sub_description_1", Owner.HUB, 30),
-    Field("SubDescription2", "sub_description_2", Owner.HUB, 30),
-    Field("SubDescription3", "sub_description_3", Owner.HUB, 30),
-    Field("Price", "price", Owner.HUB),
-    Field("PriceA", "price_a", Owner.HUB),
-    Field("PriceB", "price_b", Owner.HUB),
-    Field("PriceC", "price_c", Owner.HUB),
-    Field("MSRP", "msrp", Owner.HUB),
+    Field("ExtendedDescription", "long_description", Owner.HUB, optional=True),
+    Field("SubDescription1", "sub_description_1", Owner.HUB, 30, optional=True),
+    Field("SubDescription2", "sub_description_2", Owner.HUB, 30, optional=True),
+    Field("SubDescription3", "sub_description_3", Owner.HUB, 30, optional=True),
+    Field("Price", "price", Owner.HUB, optional=True),
+    Field("PriceA", "price_a", Owner.HUB, optional=True),
+    Field("PriceB", "price_b", Owner.HUB, optional=True),
+    Field("PriceC", "price_c", Owner.HUB, optional=True),
+    Field("MSRP", "msrp", Owner.HUB, optional=True),
     Field("Inactive", "active", Owner.HUB),
     Field("Cost", "cost", Owner.CREATE_ONLY),
     Field("ItemType", "item_type", Owner.CREATE_ONLY),
@@ -85,6 +87,8 @@ FIELDS: tuple[Field, ...] = (
 
 Cost is create-only because RMS itself moves it with each receipt; tax, department, category and supplier
 are, because a shop files goods its own way. A store's settings may hand further fields to the store.
+Of an optional field the hub often has nothing: that must not wipe what a shop has entered, least of all
+a price.
 """
 
 REVISION_VERSION = 1

@@ -21,7 +21,7 @@ def send_again(path: str) -> str:
     return {
         STREAM_ORDERS: send_sequence_again(store, int(found["sequence"])),
         STREAM_STATEMENT: f"run `tillbridge statement {store}` at the store",
-        STREAM_PRODUCTS: "have the hub export these products again",
+        STREAM_PRODUCTS: "nothing to do: the next `tillbridge export-products` sends its products again",
         STREAM_BASELINE: "bring the batch back from a backup of the exchange folder",
     }.get(found["stream"], SEND_AGAIN)
 

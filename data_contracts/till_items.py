@@ -125,8 +125,11 @@ def fit(product: Product, policy: Policy, *, creating: bool) -> Fitted:
     values: dict[str, Any] = {}
     notes: list[str] = []
     for entry in FIELDS:
-        if entry.column and entry.name not in REFERENCES and policy.writes(entry.name, creating=creating):
-            values[entry.name] = _value(entry, product, notes)
+        if not entry.column or entry.name in REFERENCES or not policy.writes(entry.name, creating=creating):
+            continue
+        value = _value(entry, product, notes)
+        if creating or value or not entry.optional:
+            values[entry.name] = value
     if creating:
         _check_new(product, policy, notes)
     if values.get("Description") == "":

@@ -152,7 +152,8 @@ def _update(
         for name, value in differing.items()
         if name in MONEY or isinstance(value, bool)
     ]
-    notes += [f"{name} was emptied: the hub has none." for name, value in differing.items() if value == ""]
+    if policy.writes("Price", creating=False) and not product.row["price"] and item.values["Price"]:
+        notes.append(f"The hub has no price: the till keeps {show_value(item.values['Price'])}.")
     tax_id = find_tax(product, policy, filing, notes, creating=False)
     department, category = find_department_and_category(product, policy, filing, notes, item)
     supplier = find_supplier(product, policy, filing, notes, creating=False)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from data_contracts.documents import FILES, STREAM_PRODUCTS
-from data_contracts.errors import BatchAltered, ConfigurationError, ContractBroken
+from data_contracts.errors import BatchAltered, ContractBroken
 from data_contracts.manifest import Acknowledgement, Manifest, ProductAnswer, Reason
 from data_contracts.till_items import Product, products_of
 from tasks.exchange import batches
@@ -95,8 +95,9 @@ def apply_products(
 ) -> ProductsReport:
     """Write what waits for a store into its RMS, until nothing waits; a dry run looks at one round.
 
-    Raises `ConfigurationError` (products wait and the settings do not let them in; the login may not
-    write), `StoreUnavailable`, `SchemaMismatch`, `TransferInterrupted`.
+    A store without [stores.CODE.products] answers each product as refused and is never opened. Raises
+    `ConfigurationError` (the login may not write), `StoreUnavailable`, `SchemaMismatch`,
+    `TransferInterrupted`.
     """
     done: list[AppliedBatch] = []
     with open_folder(settings) as folder:
@@ -116,20 +117,37 @@ def _apply_round(
     now: Callable[[], datetime],
 ) -> list[AppliedBatch]:
     configured = settings.store(store)
-    if configured.products is None:
-        raise ConfigurationError(
-            f"{len(refs)} batches of products wait for store `{store}`, whose settings do not let any be "
-            "written into its RMS. Nothing was changed.",
-            next_step=f"add [stores.{store}.products] to tillbridge.toml at the store",
-            store=store,
-        )
     fetched, done = _fetch(folder, refs, dry_run, now)
-    if fetched:
-        clock = now().astimezone(ZoneInfo(configured.time_zone)).replace(tzinfo=None, microsecond=0)
-        with open_items(settings.items_url(store), store) as connection:
-            writer = ItemWriter(connection, configured.products.policy(store), clock, dry_run=dry_run)
-            done += _apply(folder, writer, fetched, now)
-    return done
+    if not fetched:
+        return done
+    if configured.products is None:
+        return done + _apply(folder, _TakesNone(store, dry_run), fetched, now)
+    clock = now().astimezone(ZoneInfo(configured.time_zone)).replace(tzinfo=None, microsecond=0)
+    with open_items(settings.items_url(store), store) as connection:
+        writer = ItemWriter(connection, configured.products.policy(store), clock, dry_run=dry_run)
+        return done + _apply(folder, writer, fetched, now)
+
+
+@dataclass(frozen=True)
+class _TakesNone:
+    """Answers for a store that takes no products, so that the hub can say so."""
+
+    store: str
+    dry_run: bool
+
+    def apply(self, products: Sequence[Product]) -> list[ProductAnswer]:
+        """Refused, each of them."""
+        return [
+            answer(
+                product,
+                "refused",
+                rule="takes_no_products",
+                message=f"Store {self.store} takes no products from the hub.",
+                fix=f"add [stores.{self.store}.products] to tillbridge.toml at the store, or `send = false` "
+                f"in [catalog.stores.{self.store}] at the hub",
+            )
+            for product in products
+        ]
 
 
 def _waiting(folder: Folder, store: str) -> list[BatchRef]:
@@ -245,7 +263,7 @@ def _reject(
 
 # -- applying -------------------------------------------------------------------------------------------
 def _apply(
-    folder: Folder, writer: ItemWriter, fetched: Sequence[_Fetched], now: Callable[[], datetime]
+    folder: Folder, writer: ItemWriter | _TakesNone, fetched: Sequence[_Fetched], now: Callable[[], datetime]
 ) -> list[AppliedBatch]:
     """Answer for each batch in the order of its sequence; of each product the newest one is written."""
     store = fetched[0].manifest.store

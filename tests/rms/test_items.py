@@ -114,10 +114,7 @@ def test_of_an_item_that_the_till_has_only_what_the_hub_owns_is_written(counter:
     )
 
     assert answers["sku-2"].state == "updated"
-    assert answers["sku-2"].notes == (
-        "Price was 9.99 at the till, is 8.50 now.",
-        "PriceA was 0.0005 at the till, is 0.00 now.",
-    )
+    assert answers["sku-2"].notes == ("Price was 9.99 at the till, is 8.50 now.",)
     after = counter.rows()
     changed = {
         (table, row_id, name): value
@@ -129,7 +126,6 @@ def test_of_an_item_that_the_till_has_only_what_the_hub_owns_is_written(counter:
     }
     assert changed == {
         ("Item", 2, "Price"): 85_000,
-        ("Item", 2, "PriceA"): 0,
         ("Item", 2, "LastUpdated"): CLOCK,
         ("Alias", 1, "ID"): 1,
         ("Alias", 1, "ItemID"): 2,
@@ -137,20 +133,18 @@ def test_of_an_item_that_the_till_has_only_what_the_hub_owns_is_written(counter:
     }
 
 
-def test_a_text_of_the_shop_that_the_hub_empties_is_said(small_counter: Counter) -> None:
-    own = {"SubDescription1": "Shop's own", "ExtendedDescription": "Told at length."}
+def test_what_the_hub_has_nothing_of_stays_as_the_shop_has_it(small_counter: Counter) -> None:
+    """A hub without prices and descriptions of a kind emptied them in every shop."""
+    own = {"SubDescription1": "Shop's own", "ExtendedDescription": "Told at length.", "PriceA": 80_000}
+    own |= {"Price": 99_900, "MSRP": 120_000}
     small_counter.write(update(tables.item).where(tables.item.c.ItemLookupCode == "SKU-1").values(**own))
 
-    answer = small_counter.send(product("SKU-1", name="Item 1", sub_description_2="red"))["SKU-1"]
+    answer = small_counter.send(product("SKU-1", name="Item 1", price="0", sub_description_2="red"))["SKU-1"]
 
-    assert answer.notes == (
-        "ExtendedDescription was emptied: the hub has none.",
-        "SubDescription1 was emptied: the hub has none.",
-    )
-    small_counter.policy(owners=dict.fromkeys(own, "store"))
-    small_counter.write(update(tables.item).where(tables.item.c.ItemLookupCode == "SKU-1").values(**own))
-    assert small_counter.send(product("SKU-1", name="Item 1", sub_description_2="red"))["SKU-1"].notes == ()
-    assert small_counter.item("SKU-1")["SubDescription1"] == "Shop's own"
+    assert (answer.state, answer.notes) == ("updated", ("The hub has no price: the till keeps 9.99.",))
+    item = small_counter.item("SKU-1")
+    assert {name: item[name] for name in own} == own
+    assert item["SubDescription2"] == "red"
 
 
 def test_an_inactive_product_is_marked_never_deleted_and_never_created(counter: Counter) -> None:

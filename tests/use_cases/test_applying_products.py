@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy import select, update
 
 from data_contracts.documents import STREAM_PRODUCTS
-from data_contracts.errors import ConfigurationError, StoreUnavailable, TransferInterrupted
+from data_contracts.errors import StoreUnavailable, TransferInterrupted
 from data_contracts.manifest import Manifest, Reason
 from data_contracts.till_items import Product
 from tasks import faults
@@ -259,7 +259,7 @@ def test_a_batch_that_was_altered_or_cut_is_rejected_and_the_next_one_applied(sh
     assert waiting(shop) == []
     (reason,) = answer_to(shop.folder, altered).reasons
     assert isinstance(reason, Reason)
-    assert "have the hub export these products again" in reason.fix
+    assert "the next `tillbridge export-products` sends its products again" in reason.fix
 
 
 def test_a_file_that_is_late_is_waited_for_and_nothing_overtakes_it(shop: Shop) -> None:
@@ -296,17 +296,22 @@ def test_an_answer_stands_whatever_becomes_of_its_batch(shop: Shop) -> None:
     assert waiting(shop) == []
 
 
-# -- what stops a run -------------------------------------------------------------------------------------
-def test_a_store_that_does_not_take_products_says_so_only_when_some_wait(shop: Shop) -> None:
+# -- stores that take none, logins, what stops a run ----------------------------------------------------
+def test_a_store_that_takes_no_products_answers_so_and_takes_them_once_it_does(shop: Shop) -> None:
+    """Its run failed in each cycle, and the hub only knew that they were on the way."""
+    taking = shop.settings.stores["S1"].products
     shop.configure(products=None)
-    assert apply(shop).batches == ()
-    publish(shop.folder, product("A"))
+    manifest = publish(shop.folder, product("A"))
 
-    with pytest.raises(ConfigurationError, match="do not let any be written") as caught:
-        apply(shop)
+    refused = apply(shop).refused
 
-    assert "[stores.S1.products]" in caught.value.next_step
-    assert price(shop, "A") is None
+    assert [(answer.sku, answer.rule) for answer in refused] == [("A", "takes_no_products")]
+    assert "add [stores.S1.products]" in refused[0].fix
+    assert (states(shop, manifest), waiting(shop), price(shop, "A")) == ({"A": "refused"}, [], None)
+    shop.configure(products=taking)
+    again = publish(shop.folder, product("A"))
+    apply(shop)
+    assert states(shop, again) == {"A": "created"}
 
 
 def test_items_may_be_written_by_a_login_of_their_own(shop: Shop) -> None:
