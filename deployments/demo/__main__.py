@@ -15,11 +15,12 @@ from collections.abc import Sequence
 import click
 
 from data_contracts.errors import ConfigurationError, TillbridgeError
-from deployments.demo.opening import build_shops, go_live, set_up_hub
+from deployments.demo.goods import new_goods
+from deployments.demo.opening import build_shops, fill_tills, go_live, set_up_hub
 from deployments.demo.proof import last_page, prove
 from deployments.demo.stage import CONFIG, EXCHANGE, HOME, OVER_SFTP, SFTP, Tally, heading, start_fresh
 from deployments.demo.trading import set_aside, trade
-from deployments.demo.troubles import sweep, unknown_sku
+from deployments.demo.troubles import spoiled_batch, sweep, unknown_sku, wrong_code
 from deployments.output import say
 from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
 
@@ -85,9 +86,13 @@ def tell_story(settings: Settings, port: int) -> tuple[int, Tally]:
         click.echo()
         tally = Tally()
         go_live(settings, tally, port)
+        fill_tills(settings, tally)
         trade(settings, tally)
         set_aside(settings, tally)
         unknown_sku(settings, tally)
+        new_goods(settings, tally)
+        spoiled_batch(settings, tally)
+        wrong_code(settings, tally)
         sweep(settings, tally)
         return prove(settings, tally), tally
 

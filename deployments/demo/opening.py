@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from data_contracts.amounts import show_units
-from deployments.demo.stage import HOME, SEED, Tally, heading, run_import
+from deployments.demo.stage import HOME, SEED, Tally, heading, run_import, run_products
 from deployments.output import say, show_table
 from tasks.settings import Settings
 
@@ -74,7 +74,7 @@ def set_up_hub(settings: Settings, invoices: Sequence[Invoice]) -> None:
         configure(hub, settings)
     write_catalog(HOME / "catalog.csv", invoices)
     report = import_catalog(settings, HOME / "catalog.csv")
-    say(f"{report.products:,} products read from .demo/catalog.csv")
+    say(f"{report.created:,} products read from .demo/catalog.csv, {report.refused} left out.")
     click.echo()
 
 
@@ -105,5 +105,21 @@ def go_live(settings: Settings, tally: Tally, port: int) -> None:
     say(
         f"The hub took in {len(imported.batches)} baselines; older tickets are history and never booked. "
         "Layaways that are open travel with the first export: their goods are set aside in the hub, too."
+    )
+    click.echo()
+
+
+def fill_tills(settings: Settings, tally: Tally) -> None:
+    """The catalogue reaches the tills, which have it already."""
+    heading("5", "The hub's catalogue goes to the tills, so that all of it can be sold there")
+    applied = run_products(settings, tally)
+    states = ("created", "updated", "unchanged", "refused")
+    show_table(
+        ("shop", *states),
+        [(code, *(f"{report.count(state):,}" for state in states)) for code, report in applied.items()],
+    )
+    say(
+        "They have them all, as the hub does: nothing was written. Of what the hub has nothing, and of "
+        "quantities, bins and reorder points, the shop's own word counts."
     )
     click.echo()

@@ -22,8 +22,8 @@ def prove(settings: Settings, tally: Tally) -> int:
     from flows.reconcile import reconcile
     from tasks.use_cases.reconciling import Reconciliation
 
-    heading("9", "Each shop states what it has; the hub compares, to the unit and the cent")
-    compare_shelves(settings)
+    heading("13", "Each shop states what it has; the hub compares, to the unit and the cent")
+    compare_shelves(settings, tally)
     for code in sorted(settings.stores):
         started = time.monotonic()
         publish_statement(StatementScope(store=code, days=None))
@@ -43,7 +43,7 @@ def prove(settings: Settings, tally: Tally) -> int:
     return failed.unexplained
 
 
-def compare_shelves(settings: Settings) -> None:
+def compare_shelves(settings: Settings, tally: Tally) -> None:
     """Stock item by item: what lies in each shop against the hub's warehouse of it."""
     from tasks.hub.database import open_hub
     from tasks.hub.schema import stock_levels
@@ -61,21 +61,25 @@ def compare_shelves(settings: Settings) -> None:
         differing = {sku for sku in levels.keys() | on_hand if levels.get(sku) != on_hand.get(sku)}
         agreed += len(levels.keys() | on_hand) - len(differing)
         apart += [f"{sku} in {code}" for sku in sorted(differing)]
-    say(f"{agreed:,} items lie in the same number in the shops and in the hub; apart: {', '.join(apart)}.")
+    number, typed, sold = tally.corrected
+    say(
+        f"{agreed:,} items lie in the same number in the shops and in the hub; apart: {', '.join(apart)}. "
+        f"That is ticket {number}: corrected in the hub, RMS still has {typed} sold and {sold} on the shelf."
+    )
     click.echo()
 
 
 def last_page(tally: Tally, seconds: float, unexplained: int) -> None:
     """What was moved, how fast, and where to look."""
     click.echo()
-    heading("10", "What was moved, how fast, and where to look")
+    heading("14", "What was moved, how fast, and where to look")
     show_table(
         ("flow", "runs", "seconds in all"),
         [(name, tally.runs[name], f"{taken:.1f}") for name, taken in sorted(tally.seconds.items())],
     )
     say(
         f"{tally.tickets:,} tickets, {tally.lines:,} lines and {tally.orders} snapshots of orders in "
-        f"{tally.batches} batches, "
+        f"{tally.batches} batches, {tally.products:,} items written at the tills, "
         f"{sum(tally.runs.values())} flow runs, {seconds:.0f} s in all."
     )
     click.echo()

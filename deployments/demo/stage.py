@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -18,9 +18,12 @@ from tasks.settings import Settings
 
 if TYPE_CHECKING:
     from deployments.sample_store.store import SampleStore
+    from tasks.hub.products import CatalogOutcome
     from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder
+    from tasks.use_cases.applying_products import ProductsReport
     from tasks.use_cases.exporting import ExportReport
     from tasks.use_cases.importing import ImportSummary
+    from tasks.use_cases.resending import ResendReport
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,11 +75,17 @@ time_zone = "Europe/London"
 warehouse = "LONDON"
 number_lookback = 20   # small, so that the sweep has something to do
 
+[stores.LONDON.products]   # products from the hub are written into this shop's items
+tax_code = "TAX"
+
 [stores.BOSTON]
 rms_url = "sqlite:///stores/BOSTON/rms.db"
 time_zone = "America/New_York"
 warehouse = "BOSTON"
 number_lookback = 20
+
+[stores.BOSTON.products]
+tax_code = "TAX"
 """
 
 
@@ -88,6 +97,10 @@ class Tally:
     orders: int = 0
     lines: int = 0
     batches: int = 0
+    products: int = 0
+    """Items created or changed at the tills."""
+    corrected: tuple[int, str, str] = (0, "", "")
+    """Ticket, SKU as typed, SKU as sold: corrected at the hub alone."""
     received: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Shop -> its last purchase order whose goods the hub has received too."""
     runs: Counter[str] = field(default_factory=Counter)
@@ -182,3 +195,62 @@ def run_receive(settings: Settings, code: str, name: str, tally: Tally) -> Seque
     report = receive_stock(ReceiptScope(file=str(file)))
     tally.timed("receive-stock", started)
     return report.allocated
+
+
+def run_catalog(file: Path, tally: Tally) -> CatalogOutcome:
+    """Run the flow import-catalog, which sends what has changed to the stores."""
+    from data_contracts.parameters import CatalogScope
+    from flows.import_catalog import import_catalog
+
+    started = time.monotonic()
+    outcome = import_catalog(CatalogScope(file=str(file)))
+    tally.timed("import-catalog", started)
+    if outcome is None:
+        raise ConfigurationError(f"{file} was not looked at.", next_step="read the log of the run")
+    return outcome
+
+
+def run_products(settings: Settings, tally: Tally) -> dict[str, ProductsReport]:
+    """Run export-products, apply-products in every shop, and export-products again for the answers."""
+    from data_contracts.parameters import StoreScope
+    from flows.apply_products import apply_products
+    from flows.export_products import export_products
+
+    def send() -> None:
+        started = time.monotonic()
+        export_products()
+        tally.timed("export-products", started)
+
+    send()
+    applied = {}
+    for code in sorted(settings.stores):
+        started = time.monotonic()
+        applied[code] = apply_products(StoreScope(store=code))
+        tally.timed("apply-products", started)
+        tally.products += sum(applied[code].count(state) for state in ("created", "updated"))
+    send()
+    return applied
+
+
+def run_resend(code: str, batch: int, tally: Tally) -> ResendReport:
+    """Run the flow resend-period for one batch of a shop."""
+    from data_contracts.parameters import ResendScope
+    from flows.resend_period import resend_period
+
+    started = time.monotonic()
+    report = resend_period(ResendScope(store=code, batch=batch), dry_run=False)
+    tally.timed("resend-period", started)
+    return report
+
+
+def run_desk(
+    action: Literal["edit", "release"], document: str, why: str, tally: Tally, *, edits: tuple[str, ...] = ()
+) -> None:
+    """Run the flow release-quarantine for one document."""
+    from data_contracts.parameters import DeskScope
+    from flows.release_quarantine import release_quarantine
+
+    scope = DeskScope(action=action, documents=(document,), edits=edits, why=why, by="Ann")
+    started = time.monotonic()
+    release_quarantine(scope, dry_run=False)
+    tally.timed("release-quarantine", started)

@@ -27,7 +27,7 @@ def trade(settings: Settings, tally: Tally) -> None:
     """Several business days: ring, export, import, advance."""
     from deployments.sample_store.store import SampleStore
 
-    heading("5", f"{DAYS} business days: tills ring, goods arrive, the flows run")
+    heading("6", f"{DAYS} business days: tills ring, goods arrive, the flows run")
     with SampleStore.open(settings.rms_url("LONDON")) as shop:
         days = shop.days()[:DAYS]
     rows = []
@@ -90,7 +90,7 @@ def read_layaways(settings: Settings, numbers: Sequence[int] | None = None) -> S
 
 def set_aside(settings: Settings, tally: Tally) -> None:
     """Three layaways and a backorder, from deposit to pick-up or cancel."""
-    heading("6", "London sets goods aside: three layaways, and a backorder that waits")
+    heading("7", "London sets goods aside: three layaways, and a backorder that waits")
     first, second, absent = choose_goods(settings)
     deposit = 100_000
     with open_shop(settings, "LONDON") as shop:

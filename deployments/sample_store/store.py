@@ -217,7 +217,7 @@ class SampleStore:
                 select(func.count()).select_from(rms.item).where(rms.item.c.ItemLookupCode.like("TILL-NEW-%"))
             ).scalar_one()
             new = SampleItem(f"TILL-NEW-{count + 1}", f"New at the till {count + 1}", STANDARD, 99_900, "")
-            connection.execute(insert(rms.item), item_row(new, 10, at))
+            connection.execute(insert(rms.item), item_row(new, 0, at))
             line = ring.ticket_line(self.shop, self._item(connection, new.sku), SCALE)
             rung = self._ring_lines(connection, [line], at=at, tender="CASH")
             return rung.number, new.sku
