@@ -49,7 +49,8 @@ def new_goods(settings: Settings, tally: Tally) -> None:
     say(
         f"The flow import-catalog finds {outcome.created} new products and {outcome.changed} changed one in "
         f"{file.name}, a file with Sellercloud's column names. {outcome.cleared} ticket leaves the "
-        f"quarantine by itself: {UNKNOWN} is a product now. apply-products writes into the items of both shops:"
+        f"quarantine by itself: {UNKNOWN} is a product now. apply-products writes into the items of both "
+        "shops:"
     )
     click.echo()
     after = _at_tills(settings, (sku, NEW))
