@@ -13,6 +13,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from data_contracts import errors
 from deployments.cli import cli
 from tasks.settings import (
     CatalogSettings,
@@ -133,6 +134,31 @@ def test_every_make_target_of_the_readme_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
     assert set(re.findall(r"`?make ([a-z-]+)", README)) <= targets
+
+
+def test_every_rule_of_hub_and_till_stands_in_the_runbook() -> None:
+    """Rules of the contracts have a page of their own."""
+    runbook = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    rules: set[str] = set()
+    for folder in ("data_contracts", "tasks"):
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Objection", "refusal"):
+                    rules |= {str(rule.value) for rule in node.args[:1] if isinstance(rule, ast.Constant)}
+
+    assert {"unknown_sku", "code_taken"} < rules
+    assert {rule for rule in rules if f"`{rule}`" not in runbook} == set()
+
+
+def test_every_kind_of_error_stands_in_the_runbook() -> None:
+    runbook = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    kinds = {
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.TillbridgeError) and not kind.__subclasses__()
+    }
+
+    assert {kind for kind in kinds if f"`{kind}`" not in runbook} == set()
 
 
 def test_the_page_of_rules_is_written_from_the_contracts() -> None:
