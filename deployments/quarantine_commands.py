@@ -93,8 +93,8 @@ def edit(context: click.Context, /, document: str, as_json: bool, **options: Any
     document waits until it is released.
 
     \b
-    tillbridge quarantine edit S1/1/ticket/10452 --set ticket_lines/2/sku=ABC --why "wrong label"
-    tillbridge quarantine edit S1/1/ticket/10452 --undo --why "it was right"
+    tillbridge quarantine edit S1/1/ticket/452 --set ticket_lines/2/sku=ABC --why "label"
+    tillbridge quarantine edit S1/1/ticket/452 --undo --why "it was right"
     """
     from tasks.use_cases.quarantine import edit_document
 

@@ -418,6 +418,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(steps, min_size=1, max_size=8))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_is_given_twice_or_lost_whatever_comes(

@@ -174,6 +174,7 @@ EVERYTHING = {
 }
 
 
+@pytest.mark.slow
 def test_whatever_else_dies_anywhere_is_repeated_to_the_same_end(
     migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -221,6 +221,7 @@ def anything(draw: st.DrawFn) -> list[list[Ticket]]:
     return batches
 
 
+@pytest.mark.slow
 @FEW
 @given(batches=anything())
 def test_life_cycle_never_leaves_its_table_and_what_is_reserved_is_what_is_held(

@@ -98,6 +98,7 @@ def test_what_people_decide_is_the_same_on_both_databases(world: World) -> None:
     assert world.prove() == []
 
 
+@pytest.mark.slow
 @only_on_sqlite
 def test_decision_that_dies_anywhere_is_repeated_to_the_same_end(
     world: World, ready_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -402,6 +402,7 @@ def test_receipt_that_meets_a_store_with_waiting_backorders_at_work_is_told(
     assert receive(world, "W1,SKU-1,1").allocated[0].filled
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.lists(

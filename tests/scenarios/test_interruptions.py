@@ -340,13 +340,8 @@ def test_the_undisturbed_story_books_all_but_the_unknown_items(story: Story) -> 
     assert live.ask("SELECT count(*) FROM reporting_orders")[0][0] > 10
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] if name.startswith((*GOING_LIVE, *IN_THE_HUB)) else [])
-        for name in POINTS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", POINTS)
 def test_a_run_that_dies_at_a_fault_point_is_repeated_to_the_same_end(
     name: str, story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

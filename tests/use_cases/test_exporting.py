@@ -348,7 +348,8 @@ def test_batches_are_cut_at_the_line_limit_with_documents_whole(
     assert (report.tickets, report.lines) == (5, 18)
 
 
-@pytest.mark.parametrize("sweep", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("sweep", [False, True])
 def test_an_export_interrupted_anywhere_loses_nothing_when_it_runs_again(
     small_shop: Shop, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, sweep: bool
 ) -> None:

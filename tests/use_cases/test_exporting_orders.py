@@ -486,7 +486,8 @@ def test_orders_come_before_tickets_and_again_with_a_pick_up_in_another_part(
     assert small_shop.export().batches == ()
 
 
-@pytest.mark.parametrize("sweep", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("sweep", [False, True])
 def test_an_export_of_orders_interrupted_anywhere_loses_nothing_when_it_runs_again(
     small_shop: Shop, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, sweep: bool
 ) -> None:

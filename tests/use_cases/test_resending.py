@@ -339,6 +339,7 @@ def test_a_long_range_is_cut_at_the_line_limit_with_documents_whole(
     assert report.batches == (first.path, second.path)
 
 
+@pytest.mark.slow
 def test_sending_again_interrupted_anywhere_is_put_right_by_running_it_again(
     small_shop: Shop, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

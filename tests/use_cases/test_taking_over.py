@@ -443,6 +443,7 @@ def ends(shop: Shop) -> tuple[Position, dict[str, int], dict[tuple[int, int], li
     return shop.head().position, batches, published(shop, "orders", "tickets")
 
 
+@pytest.mark.slow
 def test_interrupted_at_any_point_and_repeated_it_ends_the_same(
     restored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
