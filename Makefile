@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 endif
 READY := $(VENV)/.ready
 
-.PHONY: help demo ui test test-slow bench lint format docs lock clean setup
+.PHONY: help demo ui test test-slow bench lint format docs golden lock clean setup
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ format: $(READY) ## Lay out the code
 
 docs: $(READY) ## Renew docs/rules.md from the contracts
 	$(BIN)/python -m tests.rules_page
+
+golden: $(READY) ## Renew tests/rms/golden: what SQL Server is asked
+	$(BIN)/python -m tests.rms.catalogue
 
 lock: ## Renew requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --strip-extras --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.lock

@@ -1,4 +1,4 @@
-"""A small RMS database for tests, on SQLite or PostgreSQL, and a till that rings tickets into it.
+"""A small RMS database for tests, on SQLite, PostgreSQL or SQL Server, and a till that rings tickets into it.
 
 It writes as RMS does where that matters: header, lines and tenders can be committed one by one.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, delete, event, func, insert, select, text, update
+from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from data_contracts.amounts import from_decimal
@@ -369,7 +370,10 @@ def rms_rows(till: Till) -> dict[str, dict[int, dict[str, Any]]]:
 
 @contextmanager
 def rms_url(kind: str, folder: Path) -> Iterator[str | None]:
-    """URL of an empty database of this test alone; None where no server is named."""
+    """URL of an empty database of this test alone; None where no server is named.
+
+    Every kind but `sqlite` is the server that the variable names: PostgreSQL, or SQL Server.
+    """
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'rms.db'}"
         return
@@ -378,6 +382,10 @@ def rms_url(kind: str, folder: Path) -> Iterator[str | None]:
         yield None
         return
     schema = f"tb_rms_{uuid.uuid4().hex[:12]}"
+    if make_url(server).get_backend_name() == "mssql":
+        with _sql_server_database(server, schema) as url:
+            yield url
+        return
     engine = create_engine(server, poolclass=NullPool)
     with engine.begin() as connection:
         connection.execute(text(f"CREATE SCHEMA {schema}"))
@@ -386,6 +394,27 @@ def rms_url(kind: str, folder: Path) -> Iterator[str | None]:
     finally:
         with engine.begin() as connection:
             connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+
+
+@contextmanager
+def _sql_server_database(server: str, name: str) -> Iterator[str]:
+    """A database as a 2008 R2 server has it, on any later one.
+
+    Tests hold a transaction open and read beside it in one thread: with READ_COMMITTED_SNAPSHOT a read does
+    not wait for it.
+    """
+    engine = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        for option in ("COMPATIBILITY_LEVEL = 100", "READ_COMMITTED_SNAPSHOT ON", "RECOVERY SIMPLE"):
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET {option}")
+    try:
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET SINGLE_USER WITH ROLLBACK IMMEDIATE")
+            connection.exec_driver_sql(f"DROP DATABASE {name}")
+        engine.dispose()
 
 
 @contextmanager

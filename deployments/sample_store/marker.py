@@ -27,11 +27,14 @@ from sqlalchemy import (
     event,
     inspect,
 )
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 
 from data_contracts.errors import ConfigurationError, StoreUnavailable
 from deployments.sample_store.plan import Entry
 from deployments.sample_store.tickets import InvoiceLine
+from tasks.rms import sql_server
+from tasks.rms.connection import WAIT_SECONDS, translated
 
 MARKER = "tillbridge_sample_marker"
 
@@ -75,7 +78,17 @@ class Mark:
 
 def sample_engine(url: str) -> Engine:
     """An engine for a sample database; an SQLite file waits for other writers instead of failing."""
-    engine = create_engine(url)
+    parsed = make_url(url)
+    try:
+        told: dict[str, Any] = {}
+        if parsed.get_backend_name() == "mssql":
+            told = {"timeout": WAIT_SECONDS, **sql_server.connect_arguments(parsed, "sample")}
+        engine = create_engine(parsed, connect_args=told)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The driver of the sample database is not installed: {error}.",
+            next_step=sql_server.how_to_install(),
+        ) from error
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")
@@ -110,10 +123,15 @@ def require_mark(engine: Engine) -> Mark:
 
 
 def connect(engine: Engine) -> Connection:
-    """A connection; `StoreUnavailable` if the database does not answer."""
+    """A connection; `StoreUnavailable` if nothing answers, `ConfigurationError` if we are refused."""
     try:
         return engine.connect()
-    except OperationalError as error:
+    except DBAPIError as error:
+        if not translated(error, "sample", engine.url).transient:
+            raise ConfigurationError(
+                f"The sample database {shown(engine)} cannot be opened.",
+                next_step="correct the URL and its driver; `tillbridge check` says what is wrong",
+            ) from error
         raise StoreUnavailable(
             f"The sample database {shown(engine)} does not answer.",
             next_step="start its server or correct the URL",

@@ -7,7 +7,6 @@ lock timeout and as the one who gives way in a deadlock, because the till comes 
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.pool import NullPool
 
 from data_contracts.errors import ConfigurationError, SchemaMismatch, StoreUnavailable, TillbridgeError
+from tasks.rms import sql_server
 
 WAIT_SECONDS = 15
 """How long a statement waits for a lock, and how long a connection may take."""
@@ -41,7 +41,7 @@ _REFUSED_TEXTS = (
     "unable to open",
     "permission denied",
 )
-_NOT_ABOUT_A_ROW = ("1205", "1222", "229", "230", "262", "18456", "4060", "9002", "1105")
+_NOT_ABOUT_A_ROW = (1205, 1222, 229, 230, 262, 18456, 4060, 9002, 1105)
 """SQL Server's errors for deadlock, lock timeout, missing rights and a full log or disk."""
 _SCHEMA_TEXTS = ("no such table", "no such column", "not a database", "(208)", "(207)")
 
@@ -75,6 +75,11 @@ def translated(error: SQLAlchemyError, store: str, url: URL | None = None) -> Ti
     said = f"The RMS database of store `{store}` answered: {reason}"
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     low = text.lower()
+    if type(original).__module__ == "pyodbc" and (meant := sql_server.meaning(state, text, store)):
+        passes = (
+            "Nothing was changed; retrying may help" if meant.kind.transient else "Retrying cannot clear this"
+        )
+        return meant.kind(f"{said}. {meant.sentence}. {passes}.", next_step=meant.next_step, store=store)
     if state.startswith(_SCHEMA_STATES) or any(t in low for t in _SCHEMA_TEXTS):
         return SchemaMismatch(
             f"{said}. Retrying cannot clear this.",
@@ -115,7 +120,7 @@ def row_refusal(error: SQLAlchemyError) -> str | None:
         return None
     original: Any = error.orig
     state, text = _state_and_text(original)
-    number = found[-1] if (found := re.findall(r"\(([0-9]{1,6})\)", text)) else ""
+    number = next(iter(sql_server.error_numbers(text)), None)
     kind = type(original).__name__
     if not state:  # SQLite
         name = getattr(original, "sqlite_errorname", "")
@@ -180,15 +185,16 @@ def _engine(url: URL, store: str, writing: bool) -> Engine:
                 url,
                 poolclass=NullPool,
                 isolation_level="READ COMMITTED",
-                connect_args={"timeout": WAIT_SECONDS},
+                connect_args={"timeout": WAIT_SECONDS, **sql_server.connect_arguments(url, store)},
             )
-            event.listen(engine, "connect", _give_way)
+            # Before SQLAlchemy asks its own first questions: they too must not wait for ever.
+            event.listen(engine, "connect", _give_way, insert=True)
             return engine
     except (NoSuchModuleError, ImportError) as error:
         raise ConfigurationError(
             f"The driver that rms_url of store `{store}` asks for is not installed: {error}. "
             "Retrying cannot clear this.",
-            next_step="install it, or name another one: mssql+pyodbc for SQL Server",
+            next_step=f"for SQL Server take mssql+pyodbc and {sql_server.how_to_install()}",
             store=store,
         ) from error
     raise ConfigurationError(
@@ -237,7 +243,8 @@ def _give_way(connection: Any, record: object) -> None:
     connection.timeout = STATEMENT_SECONDS
     cursor = connection.cursor()
     cursor.execute(f"SET LOCK_TIMEOUT {WAIT_SECONDS * 1000}")
-    cursor.execute("SET DEADLOCK_PRIORITY LOW")
+    for statement in sql_server.SESSION:
+        cursor.execute(statement)
     cursor.close()
 
 

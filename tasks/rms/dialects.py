@@ -20,6 +20,7 @@ from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from data_contracts.amounts import from_decimal, to_decimal
+from data_contracts.errors import ConfigurationError
 
 COUNTER = "tillbridge_rowversion"
 """Name of the table (SQLite) or sequence (PostgreSQL) that stands in for SQL Server's rowversion."""
@@ -47,6 +48,10 @@ class Money(TypeDecorator[int]):
         if dialect.name == "postgresql":
             return dialect.type_descriptor(Numeric(19, 4))
         return dialect.type_descriptor(BigInteger())
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Selected as DECIMAL from SQL Server: older builds of FreeTDS cut `money` to two decimals."""
+        return _ExactMoney(column)
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
         """Ten-thousandths -> what the driver takes."""
@@ -95,6 +100,14 @@ class _EightBytes(FunctionElement[int]):
     type = BigInteger()
 
 
+class _ExactMoney(FunctionElement[int]):
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        super().__init__(column)
+        self.type = column.type
+
+
 class _RowversionNumber(FunctionElement[int]):
     inherit_cache = True
     type = BigInteger()
@@ -125,6 +138,7 @@ def _argument(element: FunctionElement[Any]) -> ColumnElement[Any]:
 
 
 @compiles(_EightBytes)
+@compiles(_ExactMoney)
 @compiles(_RowversionNumber)
 def _as_it_is(element: FunctionElement[int], compiler: SQLCompiler, **kw: Any) -> str:
     return compiler.process(_argument(element), **kw)
@@ -133,6 +147,11 @@ def _as_it_is(element: FunctionElement[int], compiler: SQLCompiler, **kw: Any) -
 @compiles(_EightBytes, "mssql")
 def _eight_bytes_mssql(element: _EightBytes, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST(CAST({compiler.process(_argument(element), **kw)} AS BIGINT) AS BINARY(8))"
+
+
+@compiles(_ExactMoney, "mssql")
+def _exact_money_mssql(element: _ExactMoney, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST({compiler.process(_argument(element), **kw)} AS DECIMAL(19, 4))"
 
 
 @compiles(_RowversionNumber, "mssql")
@@ -187,7 +206,8 @@ def read_bound(connection: Connection) -> int:
     Take it before the rows, in READ COMMITTED: a snapshot older than the bound would miss rows below it.
 
     SQL Server: MIN_ACTIVE_ROWVERSION(); before 2008 `@@DBTS + 1`, which holds because a locking read
-    waits at every row that is still being written (so never with NOLOCK or READPAST).
+    waits at every row that is still being written (so never with NOLOCK or READPAST, and
+    `ConfigurationError` where READ_COMMITTED_SNAPSHOT is on).
     SQLite: one above the counter, since writers come one after the other.
     PostgreSQL: one above the lowest of what is given out and what open writers began at. A writer
     publishes that number as a shared advisory lock before it takes its first rowversion, and keeps it
@@ -196,6 +216,13 @@ def read_bound(connection: Connection) -> int:
     if connection.dialect.name == "mssql":
         version = connection.dialect.server_version_info or ()
         if version < MIN_ACTIVE_SINCE:
+            if connection.execute(text(_ROW_VERSIONING)).scalar_one():
+                raise ConfigurationError(
+                    "This SQL Server is too old to say which rowversions are still being written, and with "
+                    "READ_COMMITTED_SNAPSHOT on a read would pass them by. Retrying cannot clear this; "
+                    "nothing was read.",
+                    next_step="have READ_COMMITTED_SNAPSHOT of the shop's database turned off",
+                )
             return current_rowversion(connection) + 1
         return int(connection.execute(text("SELECT CAST(MIN_ACTIVE_ROWVERSION() AS BIGINT)")).scalar_one())
     given_out = current_rowversion(connection)
@@ -254,6 +281,8 @@ def _sqlite_triggers(table: Table) -> tuple[str, str]:
         f'WHEN NEW."{ROWVERSION_COLUMN}" IS OLD."{ROWVERSION_COLUMN}" {body}',
     )
 
+
+_ROW_VERSIONING = "SELECT is_read_committed_snapshot_on FROM sys.databases WHERE database_id = DB_ID()"
 
 # One lock a transaction: the setting is local to it, and a rollback to a savepoint takes lock and setting
 # back together. The sequence's oid is the lock's class, so that writers of other schemas do not count.

@@ -1,15 +1,34 @@
 """Stops before the first read of business data when the database is not the RMS this program knows.
 
-A missing column is named. Additional tables and columns, which vendors leave behind, do not matter.
+A missing or narrowed column is named. Additional tables and columns, which vendors leave behind, and wider
+ones do not matter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import (
+    DATE,
+    REAL,
+    Connection,
+    DateTime,
+    Float,
+    Integer,
+    Numeric,
+    SmallInteger,
+    String,
+    Text,
+    inspect,
+)
+from sqlalchemy.dialects import mssql
+from sqlalchemy.types import TypeEngine
 
 from data_contracts.errors import SchemaMismatch
+from tasks.rms.dialects import Money, Rowversion
+from tasks.rms.sql_server import check_driver
+from tasks.rms.tables import metadata
 
 REQUIRED: dict[str, tuple[str, ...]] = {
     "Transaction": (
@@ -46,13 +65,18 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 def check_schema(
     connection: Connection, store: str, required: Mapping[str, Sequence[str]] = REQUIRED
 ) -> None:
-    """`SchemaMismatch` if this is not Microsoft RMS or lacks something that we read (or write)."""
+    """`SchemaMismatch` if this is not Microsoft RMS or lacks something that we read (or write).
+
+    `ConfigurationError` where the driver does not give back what passes through it.
+    """
+    if connection.dialect.name == "mssql":
+        check_driver(connection, store)
     names = list({**required, "Transaction": ()})
-    live = {
-        name.lower(): {column["name"].lower() for column in columns}
+    live: dict[str, dict[str, TypeEngine[Any]]] = {
+        name.lower(): {column["name"].lower(): column["type"] for column in columns}
         for (_, name), columns in inspect(connection).get_multi_columns(filter_names=names).items()
     }
-    tickets = live.get("transaction", set())
+    tickets = live.get("transaction", {})
     if "syncguid" in tickets and "dbtimestamp" not in tickets:
         raise SchemaMismatch(
             f"The database of store `{store}` is Retail Management Hero (RMH), not Microsoft RMS: its tables "
@@ -64,7 +88,7 @@ def check_schema(
         f"{table}.{column}" if table.lower() in live else table
         for table, columns in required.items()
         for column in (columns if table.lower() in live else columns[:1])
-        if column.lower() not in live.get(table.lower(), set())
+        if column.lower() not in live.get(table.lower(), {})
     ]
     if missing:
         raise SchemaMismatch(
@@ -74,3 +98,39 @@ def check_schema(
             "its login may see these columns",
             store=store,
         )
+    narrowed = [
+        f"{table}.{column} ({reason})"
+        for table, columns in required.items()
+        for column in columns
+        if (reason := _narrower(metadata.tables[table].c[column].type, live[table.lower()][column.lower()]))
+    ]
+    if narrowed:
+        raise SchemaMismatch(
+            f"The RMS database of store `{store}` has {', '.join(narrowed[:8])}: not as RMS makes it. "
+            "Retrying cannot clear this; nothing was read.",
+            next_step="ask who changed the shop's tables, and have the columns given back their RMS types",
+            store=store,
+        )
+
+
+def _narrower(ours: TypeEngine[Any], found: TypeEngine[Any]) -> str:
+    """In what way a column holds less than RMS's own; empty if it does not."""
+    said = str(found).lower()
+    if isinstance(ours, Rowversion):
+        return "" if isinstance(found, mssql.TIMESTAMP | Integer) else f"{said}, no rowversion"
+    if isinstance(ours, Money):
+        short = isinstance(found, mssql.SMALLMONEY | SmallInteger) or (
+            isinstance(found, Numeric) and not isinstance(found, Float) and (found.scale or 0) < 4
+        )
+    elif isinstance(ours, String):
+        length = None if isinstance(found, Text) else getattr(found, "length", None)
+        short = length is not None and length < (ours.length or 0)
+    elif isinstance(ours, DateTime):
+        short = isinstance(found, DATE | mssql.SMALLDATETIME)
+    elif isinstance(ours, Float):
+        short = isinstance(found, REAL) or not isinstance(found, Float | Numeric)
+    elif isinstance(ours, Integer) and not isinstance(ours, SmallInteger):
+        short = isinstance(found, SmallInteger | mssql.TINYINT | mssql.BIT)
+    else:
+        short = False
+    return said if short else ""

@@ -1,4 +1,4 @@
-"""An RMS database with a till, on SQLite and, where a server is named, on PostgreSQL."""
+"""An RMS database with a till, on SQLite and, where one is named, on a server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def till(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Till]:
     """A till on an RMS database that holds no ticket yet."""
     with rms_url(request.param, tmp_path) as url:
         if url is None:
-            pytest.skip(f"{RMS_VARIABLE} names no PostgreSQL server")
+            pytest.skip(f"{RMS_VARIABLE} names no server")
         till = Till(url)
         till.create()
         yield till

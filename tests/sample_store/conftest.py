@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from deployments.sample_store.build import BuildReport, build_store
 from deployments.sample_store.store import Rung, SampleStore
 from deployments.sample_store.tickets import Invoice, read_invoices
+from tests.rms_database import RMS_VARIABLE, rms_url
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +58,12 @@ def rms_rows(rung_shop: RungShop) -> Iterator[Connection]:
 def shop_url(tmp_path: Path) -> str:
     """URL of an SQLite database that is not there yet."""
     return f"sqlite:///{tmp_path / 'rms.db'}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of an empty database: SQLite, and the server that is named."""
+    with rms_url(request.param, tmp_path) as url:
+        if url is None:
+            pytest.skip(f"{RMS_VARIABLE} names no server")
+        yield url

@@ -34,16 +34,16 @@ def contents(url: str) -> dict[str, list[tuple[object, ...]]]:
 
 
 @pytest.fixture
-def engine(hub_url: str) -> Iterator[Engine]:
-    engine = create_engine(hub_url)
+def engine(any_url: str) -> Iterator[Engine]:
+    engine = create_engine(any_url)
     yield engine
     engine.dispose()
 
 
 def test_built_store_is_set_up_and_has_no_ticket_yet(
-    hub_url: str, engine: Engine, short_invoices: list[Invoice]
+    any_url: str, engine: Engine, short_invoices: list[Invoice]
 ) -> None:
-    report = build_store(hub_url, store_id=4, invoices=short_invoices, seed=1, registers=3)
+    report = build_store(any_url, store_id=4, invoices=short_invoices, seed=1, registers=3)
 
     with engine.connect() as connection:
         assert connection.execute(select(rms.transaction.c.Total)).all() == []
@@ -84,18 +84,18 @@ def test_items_of_all_invoices_are_in_every_store_with_long_names_kept(
     assert next(row.Price for row in rows if row.ItemLookupCode == "71053") == 33_900
 
 
-def test_foreign_database_is_refused_and_left_alone(hub_url: str, engine: Engine) -> None:
+def test_foreign_database_is_refused_and_left_alone(any_url: str, engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text('CREATE TABLE "Transaction" (a integer)'))
 
     with pytest.raises(ConfigurationError, match="neither empty nor a sample store"):
-        build_store(hub_url, store_id=1, invoices=[], seed=1)
+        build_store(any_url, store_id=1, invoices=[], seed=1)
     with pytest.raises(ConfigurationError, match="neither empty nor a sample store"):
-        build_large(hub_url, lines=10, seed=1)
+        build_large(any_url, lines=10, seed=1)
     with pytest.raises(ConfigurationError, match="is not a sample store"):
-        SampleStore.open(hub_url)
+        SampleStore.open(any_url)
     with pytest.raises(ConfigurationError, match="is not a sample store"):
-        run_till(hub_url, 1, 1, max_tickets=1)
+        run_till(any_url, 1, 1, max_tickets=1)
 
     assert inspect(engine).get_table_names() == ["Transaction"]
 
@@ -119,17 +119,31 @@ def test_error_for_a_foreign_database_names_no_password() -> None:
     assert "sesame" not in str(caught.value)
 
 
-def test_database_of_ours_is_built_anew(hub_url: str, engine: Engine, short_invoices: list[Invoice]) -> None:
-    build_store(hub_url, store_id=1, invoices=short_invoices, seed=1)
-    with SampleStore.open(hub_url) as store:
+def test_a_sample_store_on_sql_server_that_cannot_be_had_says_why() -> None:
+    pytest.importorskip("pyodbc", reason="no unixODBC on this machine", exc_type=ImportError)
+    away = "mssql+pyodbc://u:sesame@127.0.0.1:1/rms?driver=FreeTDS"
+    kinds: dict[str, type[Exception]] = {
+        away: StoreUnavailable,
+        away.replace("FreeTDS", "No+Such+Driver"): ConfigurationError,
+        away.partition("?")[0]: ConfigurationError,
+    }
+    for url, kind in kinds.items():
+        with pytest.raises(kind) as caught:
+            build_store(url, store_id=1, invoices=[], seed=1)
+        assert "sesame" not in str(caught.value)
+
+
+def test_database_of_ours_is_built_anew(any_url: str, engine: Engine, short_invoices: list[Invoice]) -> None:
+    build_store(any_url, store_id=1, invoices=short_invoices, seed=1)
+    with SampleStore.open(any_url) as store:
         store.ring_next(3)
 
-    build_store(hub_url, store_id=2, invoices=short_invoices[:40], seed=2)
+    build_store(any_url, store_id=2, invoices=short_invoices[:40], seed=2)
 
     with engine.connect() as connection:
         assert connection.execute(select(rms.transaction.c.Total)).all() == []
         assert connection.execute(select(rms.configuration.c.StoreID)).scalars().all() == [2]
-    with SampleStore.open(hub_url) as store:
+    with SampleStore.open(any_url) as store:
         assert store.ring_next(1)[0].number == 1
 
 

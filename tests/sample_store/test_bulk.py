@@ -27,13 +27,13 @@ def write_source(file: Path, invoices: list[Invoice]) -> None:
 
 
 def test_large_store_has_exactly_the_lines_asked_for_and_can_be_rung_on(
-    hub_url: str, tmp_path: Path, short_invoices: list[Invoice]
+    any_url: str, tmp_path: Path, short_invoices: list[Invoice]
 ) -> None:
     write_source(tmp_path / "source.csv", short_invoices[:80])
 
-    build_large(hub_url, lines=1_000, seed=1, path=tmp_path / "source.csv")
+    build_large(any_url, lines=1_000, seed=1, path=tmp_path / "source.csv")
 
-    engine = create_engine(hub_url)
+    engine = create_engine(any_url)
     with engine.connect() as connection:
         assert (
             connection.execute(select(func.count()).select_from(rms.transaction_entry)).scalar_one() == 1_000
@@ -56,5 +56,5 @@ def test_large_store_has_exactly_the_lines_asked_for_and_can_be_rung_on(
             lines[number] += int(quantity) * price
         assert {number: lines[number] for number in totals} == totals
     engine.dispose()
-    with SampleStore.open(hub_url) as store:
+    with SampleStore.open(any_url) as store:
         assert store.ring_sale([(short_invoices[0].lines[0].code, 1)]).number == len(numbers) + 1

@@ -71,12 +71,12 @@ class Shop:
 
 
 @pytest.fixture
-def make_shop(hub_url: str) -> Iterator[MakeShop]:
+def make_shop(any_url: str) -> Iterator[MakeShop]:
     made: list[Shop] = []
 
     def make(tax_system: int = ring.VAT, tax_basis_points: int = 2_000) -> Shop:
         build_store(
-            hub_url,
+            any_url,
             store_id=4,
             invoices=[Invoice("1", AT, GOODS)],
             seed=1,
@@ -84,7 +84,7 @@ def make_shop(hub_url: str) -> Iterator[MakeShop]:
             tax_basis_points=tax_basis_points,
             orders=False,
         )
-        made.append(Shop(hub_url))
+        made.append(Shop(any_url))
         return made[-1]
 
     yield make

@@ -189,9 +189,9 @@ def test_ringing_a_day_rings_what_was_left_before_it(shop_url: str, short_invoic
         assert store.days() == []
 
 
-def test_history_lies_before_the_script(hub_url: str, short_invoices: list[Invoice]) -> None:
-    build_store(hub_url, store_id=1, invoices=short_invoices[:50], seed=3)
-    with SampleStore.open(hub_url) as store:
+def test_history_lies_before_the_script(any_url: str, short_invoices: list[Invoice]) -> None:
+    build_store(any_url, store_id=1, invoices=short_invoices[:50], seed=3)
+    with SampleStore.open(any_url) as store:
         numbers = store.write_history(120)
 
         assert numbers == list(range(1, 121))
@@ -208,10 +208,10 @@ def test_history_lies_before_the_script(hub_url: str, short_invoices: list[Invoi
 
 
 def test_history_may_leave_layaways_open_one_of_them_partly_picked_up(
-    hub_url: str, short_invoices: list[Invoice]
+    any_url: str, short_invoices: list[Invoice]
 ) -> None:
-    build_store(hub_url, store_id=1, invoices=short_invoices[:50], seed=3)
-    with SampleStore.open(hub_url) as store:
+    build_store(any_url, store_id=1, invoices=short_invoices[:50], seed=3)
+    with SampleStore.open(any_url) as store:
         numbers = store.write_history(120, open_orders=3)
 
         assert numbers == list(range(1, 121))

@@ -37,14 +37,14 @@ def test_till_rings_sales_returns_and_voids_as_of_now_in_the_stores_zone(
 
 
 def test_till_opens_orders_and_lets_its_own_run_their_course(
-    hub_url: str, short_invoices: list[Invoice]
+    any_url: str, short_invoices: list[Invoice]
 ) -> None:
-    build_store(hub_url, store_id=1, invoices=short_invoices[:50], seed=1)
+    build_store(any_url, store_id=1, invoices=short_invoices[:50], seed=1)
 
-    counts = run_till(hub_url, 1_000_000, 3, max_tickets=250)
+    counts = run_till(any_url, 1_000_000, 3, max_tickets=250)
 
     assert {"layaway", "backorder", "deposit", "pickup", "cancelled"} <= set(counts)
-    with SampleStore.open(hub_url) as store:
+    with SampleStore.open(any_url) as store:
         still_open = store.open_orders()
         assert still_open == [order for order in still_open if any(line.on_order for line in order.lines)]
         closed = counts["layaway"] + counts["backorder"] - len(still_open)

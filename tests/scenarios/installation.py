@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,17 +115,19 @@ def install(
     lookback: int = 5_000,
     orders: bool = False,
     open_orders: int = 0,
+    rms_urls: Mapping[str, str] | None = None,
 ) -> Installation:
     """Two shops with their share of the first invoices, a migrated hub; nothing is live yet.
 
     With `orders` the shops' scripts have layaways, backorders, work orders and quotes as well; some
-    `open_orders` are there before they go live.
+    `open_orders` are there before they go live. `rms_urls` are the shops' databases; none makes files.
     """
     chosen = read_invoices()[:invoices]
     lines = [f'[hub]\nurl = "{hub_url}"\n', "[warehouses.S1]\n", '[warehouses.S2]\nname = "Second"\n']
     for code in STORES:
         lines.append(
-            f'[stores.{code}]\nrms_url = "sqlite:///{code}/rms.db"\ntime_zone = "Europe/London"\n'
+            f'[stores.{code}]\nrms_url = "{(rms_urls or {}).get(code) or f"sqlite:///{code}/rms.db"}"\n'
+            'time_zone = "Europe/London"\n'
             f'warehouse = "{code}"\nnumber_lookback = {lookback}\n'
         )
     file = folder / "tillbridge.toml"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+from contextlib import ExitStack
 from pathlib import Path
+
+import pytest
 
 from data_contracts.amounts import SCALE, format_amount
 from deployments.sample_store.store import SampleStore
 from tasks.use_cases.advancing import advance_backorders, advance_layaways
 from tasks.use_cases.finding import find_order
 from tasks.use_cases.receiving import receive_stock
+from tests.rms_database import RMS_VARIABLE, rms_url
 from tests.scenarios.installation import STORES, Installation, in_hub, install, on_hand
 
 
@@ -132,3 +136,27 @@ def test_a_layaway_is_found_by_both_numbers_and_a_backorder_gets_its_stock(
     result = story.reconcile()
     assert result.findings == ()
     assert in_hub(story, "S1") == on_hand(story, "S1")
+
+
+@pytest.mark.postgres
+def test_shops_on_a_database_server_end_explained(tmp_path: Path) -> None:
+    """On the server that the variable names: PostgreSQL as a stand-in, or SQL Server itself."""
+    with ExitStack() as stack:
+        urls = [stack.enter_context(rms_url("server", tmp_path)) for _ in STORES]
+        shops = {code: url for code, url in zip(STORES, urls, strict=True) if url is not None}
+        if len(shops) < len(STORES):
+            pytest.skip(f"{RMS_VARIABLE} names no server")
+        hub = f"sqlite:///{tmp_path / 'hub.db'}"
+        story = install(tmp_path, hub, invoices=90, orders=True, open_orders=3, rms_urls=shops)
+        story.go_live()
+        story.ring_all(30)
+        story.cycle()
+        advance(story)
+        story.ring_all()
+        story.cycle(sweep=True)
+        advance(story)
+
+        result = story.reconcile()
+
+    assert result.findings == ()
+    assert result.tickets > 90

@@ -101,7 +101,7 @@ def small_shop(tmp_path: Path) -> Iterator[Shop]:
 def make_shop(kind: str, tmp_path: Path) -> Iterator[Shop]:
     with rms_url(kind, tmp_path) as url:
         if url is None:
-            pytest.skip(f"{RMS_VARIABLE} names no PostgreSQL server")
+            pytest.skip(f"{RMS_VARIABLE} names no server")
         opened = open_shop(url, tmp_path)
         opened.till.create()
         yield opened

@@ -58,7 +58,7 @@ def lives(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lives]:
             (tmp_path / name).mkdir()
             urls.append(stack.enter_context(rms_url(request.param, tmp_path / name)))
         if urls[0] is None or urls[1] is None:
-            pytest.skip(f"{RMS_VARIABLE} names no PostgreSQL server")
+            pytest.skip(f"{RMS_VARIABLE} names no server")
         made = Lives(open_shop(urls[0], tmp_path), Till(urls[1]))
         made.together(
             Till.create,
