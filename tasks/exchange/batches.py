@@ -146,15 +146,20 @@ def replace_head(folder: Folder, head: Head) -> None:
 
 
 def publish_batch(
-    folder: Folder, draft: Draft, files: Mapping[str, Content], *, batch_id: str | None = None
+    folder: Folder,
+    draft: Draft,
+    files: Mapping[str, Content],
+    *,
+    batch_id: str | None = None,
+    above: int = 0,
 ) -> Manifest:
     """Publish a batch under the next sequence: its files, then its manifest, then the head.
 
-    `files` maps roles to their CSV. Returns the manifest as published. Whatever stops it before the
+    `files` maps roles to their CSV; the sequence is above `above`, also in a new folder. Returns the manifest as published. Whatever stops it before the
     manifest leaves no batch; after it, `newest_position` finds the manifest without the head.
     """
     store, stream = draft.store, draft.stream
-    sequence = newest_sequence(folder, store, stream) + 1
+    sequence = max(newest_sequence(folder, store, stream), above) + 1
     batch_id = batch_id or secrets.token_hex(6)
     name = batch_name(sequence, batch_id)
     manifest = Manifest.model_validate(

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from data_contracts.catalog import TillProduct, TillRules, till_product
 from data_contracts.documents import sku_key
@@ -88,6 +88,8 @@ class Plan:
     rules: str
     due: bool
     """Whether `catalog` and `rules` are to be noted as looked at."""
+    sequence: int
+    """The highest of a batch that the store was sent, 0 if none; a new exchange folder knows of none."""
     planned: tuple[Planned, ...] = ()
     settled: tuple[str, ...] = ()
     """Refused products that are again as the till shows them."""
@@ -110,9 +112,12 @@ def make_plan(connection: Connection, settings: Settings, store: str, *, now: st
     if not everything and looked is not None and version > looked.catalog:
         newer = select(products.c.sku_key).where(products.c.changed_version > looked.catalog)
         keys |= set(connection.execute(newer).scalars())
+    b = product_batches.c
+    taken = select(func.coalesce(func.max(b.sequence), 0)).where(b.store == store)
+    sequence = connection.execute(taken).scalar_one()
     due = everything or (looked is not None and version != looked.catalog)
     if not (everything or keys):
-        return Plan(store, version, said, due)
+        return Plan(store, version, said, due, sequence)
     found = read_products(connection, None if everything else sorted(keys))
     standing = standing_of(connection, store, found)
     planned, settled, dropped = [], [], []
@@ -128,7 +133,7 @@ def make_plan(connection: Connection, settings: Settings, store: str, *, now: st
             settled.append(key)
         elif verdict == "drop":
             dropped.append(key)
-    return Plan(store, version, said, due, tuple(planned), tuple(settled), tuple(dropped))
+    return Plan(store, version, said, due, sequence, tuple(planned), tuple(settled), tuple(dropped))
 
 
 def standing_of(connection: Connection, store: str, keys: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -177,10 +182,13 @@ def _decide(wanted: TillProduct, now: Mapping[str, Any] | None, *, again: bool) 
         return "send" if wanted.revision != now["till_revision"] else ""
     if now["state"] == TO_SEND:  # whether the till has it is not known
         return "send"
+    # A batch may have been written in part before its file was spoiled or its answer cut.
+    if now["rule"] in (RULE_NOT_ANSWERED, RULE_REJECTED):
+        return "send" if again or wanted.revision != now["sent_revision"] else ""
     # Refused: the till shows what it showed before, if anything.
     if now["till_revision"] is None and not wanted.active:
         return "drop"
-    if wanted.revision == now["till_revision"] and now["rule"] != RULE_NOT_ANSWERED:
+    if wanted.revision == now["till_revision"]:
         return "settle"
     return "send" if again or wanted.revision != now["sent_revision"] else ""
 

@@ -218,14 +218,14 @@ def _publish(hub: Hub, folder: Folder, plan: Plan, at: str) -> list[str]:
         batch_id = secrets.token_hex(6)
         store_products.note_batch(hub, plan, part, batch_id, last=number == len(parts), now=at)
         faults.point("products.publish")
-        manifest = _publish_batch(folder, plan.store, part, batch_id, at)
+        manifest = _publish_batch(folder, plan, part, batch_id, at)
         faults.point("products.published")
         store_products.mark_published(hub, plan.store, batch_id, manifest.sequence)
         paths.append(manifest.path)
     return paths
 
 
-def _publish_batch(folder: Folder, store: str, part: Sequence[Planned], batch_id: str, at: str) -> Manifest:
+def _publish_batch(folder: Folder, plan: Plan, part: Sequence[Planned], batch_id: str, at: str) -> Manifest:
     import pandas as pd
 
     from data_contracts.frames import write_csv
@@ -234,14 +234,14 @@ def _publish_batch(folder: Folder, store: str, part: Sequence[Planned], batch_id
     rows = {
         "products": [dict(entry.product.row) for entry in part],
         "product_codes": [
-            {"store": store, "sku": entry.product.row["sku"], "code": code}
+            {"store": plan.store, "sku": entry.product.row["sku"], "code": code}
             for entry in part
             for code in entry.product.codes
         ],
     }
     draft = batches.Draft(
         program_version=program_version(),
-        store=store,
+        store=plan.store,
         epoch=EPOCH,
         stream=STREAM_PRODUCTS,
         created_utc=at,
@@ -251,4 +251,4 @@ def _publish_batch(folder: Folder, store: str, part: Sequence[Planned], batch_id
     for role, columns in FILES[STREAM_PRODUCTS].items():
         frame = pd.DataFrame(rows[role], columns=list(columns), dtype=object)
         content[role] = batches.Content(write_csv(frame, columns), len(frame))
-    return batches.publish_batch(folder, draft, content, batch_id=batch_id)
+    return batches.publish_batch(folder, draft, content, batch_id=batch_id, above=plan.sequence)

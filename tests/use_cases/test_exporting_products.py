@@ -371,6 +371,41 @@ def test_batch_that_the_store_rejected_is_shown_and_sent_again(shops: Shops) -> 
     assert shops.events() == [("product_batch_rejected", None)]
 
 
+@pytest.mark.parametrize("answered", ["rejected", "accepted"])
+def test_product_of_a_batch_that_may_have_been_written_in_part_is_sent_whatever_it_is_now(
+    answered: str, shops: Shops
+) -> None:
+    """Killed while writing, then its file was spoiled: what was taken back in the hub stayed at the till."""
+    shops.catalog("A,a,1,true")
+    shops.cycle()
+    shops.catalog("A,a,2,true", "NEW,n,1,true")
+    shops.export()
+    ((sequence, batch_id),) = batches.waiting_batches(shops.exchange, "S1", STREAM_PRODUCTS)
+    answer(shops.exchange, sequence, batch_id, state=answered)
+    shops.export()
+
+    shops.catalog("A,a,1,true", "NEW,n,1,false")
+
+    assert shops.export().products == 2
+    assert shops.sent() == [["A"], ["A", "NEW"], ["A", "NEW"]]
+
+
+def test_in_a_new_exchange_folder_the_sequence_goes_on(shops: Shops) -> None:
+    """It began again at 1: answers below the last known sequence did not count, and all was sent for ever."""
+    for price in (1, 2, 3):
+        shops.catalog(f"A,a,{price},true")
+        shops.cycle()
+    shutil.rmtree(shops.folder / "exchange")
+    shops.exchange.take_into_use()
+
+    shops.catalog("A,a,4,true")
+    shops.cycle()
+
+    ((sequence, _),) = batches.every_batch(shops.exchange, "S1", STREAM_PRODUCTS)
+    assert sequence == 4
+    assert (shops.standing().at_till, shops.standing().not_at_till) == (1, 0)
+
+
 def test_batch_that_a_newer_one_overtook_is_sent_again(shops: Shops) -> None:
     shops.catalog("A,a,1,true")
     shops.export()
