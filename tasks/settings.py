@@ -43,6 +43,14 @@ def _zone(name: str) -> str:
     return name
 
 
+def _exchange(url: SecretStr) -> SecretStr:
+    """An address that is misspelled would pass for a folder, whose name with the password errors show."""
+    text = url.get_secret_value()
+    if not re.match(r"(?i)(sftp|ftps?)://", text) and re.match(r"\s*[A-Za-z][\w+.-]+:|.*:[^/\\]*@", text):
+        raise ValueError("is neither a folder nor an address such as sftp://user@host/folder")
+    return url
+
+
 def _host_key(text: str) -> str:
     fingerprint, line = r"SHA256:[A-Za-z0-9+/]{43}=?", r"(ssh|ecdsa)-[a-z0-9-]+\s+AAAA[A-Za-z0-9+/]+=*"
     if re.search(rf"(^|\s)({fingerprint}|{line})(\s|$)", text) is None:
@@ -103,7 +111,7 @@ class HubSettings(Section):
 class ExchangeSettings(Section):
     """[exchange]: the folder through which stores and hub talk."""
 
-    url: SecretStr = SecretStr("exchange")
+    url: Annotated[SecretStr, AfterValidator(_exchange)] = SecretStr("exchange")
     """A folder, or `sftp://user@host/folder`; `sftp://user@host/~/folder` starts where the login lands."""
     host_keys: tuple[Annotated[str, AfterValidator(_host_key)], ...] = ()
     """Keys the SFTP server may show, as `ssh-keygen -lf` (`SHA256:...`) or `ssh-keyscan` print them."""

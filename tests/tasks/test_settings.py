@@ -122,6 +122,31 @@ def test_an_exchange_with_a_host_stays_a_url(tmp_path: Path, url: str) -> None:
     assert load_settings(written(tmp_path, f'[exchange]\nurl = "{url}"')).exchange_url == url
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sftp:/till:sesame@host/in",
+        "sftp:till:sesame@host/in",
+        " sftp://till:sesame@host/in",
+        "sftp//till:sesame@host/in",
+        "ssh://till:sesame@host/in",
+        "till:sesame@host/in",
+    ],
+)
+def test_a_misspelled_address_is_no_folder_and_its_password_is_not_shown(tmp_path: Path, url: str) -> None:
+    """It was taken for a folder, and the error that the folder is not there held the password."""
+    error = refused(tmp_path, f'[exchange]\nurl = "{url}"')
+
+    assert "tillbridge.toml, line 2: `exchange.url`" in error.message
+    assert "is neither a folder nor an address such as sftp://user@host/folder" in error.message
+    assert "sesame" not in f"{error} {error!r} {error.context}"
+
+
+@pytest.mark.parametrize("url", [r"C:\\exchange", "exchange 2@shop", "//server/share/in"])
+def test_a_folder_with_an_odd_name_is_a_folder(tmp_path: Path, url: str) -> None:
+    assert "://" not in load_settings(written(tmp_path, f'[exchange]\nurl = "{url}"')).exchange_url
+
+
 def test_a_host_key_that_is_none_is_named_with_its_line(tmp_path: Path) -> None:
     error = refused(tmp_path, '[exchange]\nurl = "exchange"\nhost_keys = ["MD5:aa:bb"]')
 
