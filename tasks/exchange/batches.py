@@ -155,8 +155,9 @@ def publish_batch(
 ) -> Manifest:
     """Publish a batch under the next sequence: its files, then its manifest, then the head.
 
-    `files` maps roles to their CSV; the sequence is above `above`, also in a new folder. Returns the manifest as published. Whatever stops it before the
-    manifest leaves no batch; after it, `newest_position` finds the manifest without the head.
+    `files` maps roles to their CSV; the sequence is above `above`, also in a new folder. Returns the
+    manifest as published. Whatever stops it before the manifest leaves no batch; after it,
+    `newest_position` finds the manifest without the head.
     """
     store, stream = draft.store, draft.stream
     sequence = max(newest_sequence(folder, store, stream), above) + 1

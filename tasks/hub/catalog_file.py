@@ -6,15 +6,19 @@ import csv
 import hashlib
 import io
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_contracts.catalog import COLUMNS, PROFILES, CatalogRow, map_headers
-from data_contracts.errors import ConfigurationError
+from data_contracts.errors import ConfigurationError, NotYetArrived
 from tasks.settings import CatalogSettings
 
 DELIMITERS = ",;\t"
+SETTLED_SECONDS = 60
+"""A file whose last line does not end is taken once nobody has written to it for so long."""
+
 ENCODING_HINT = "save it as UTF-8 (Excel: Save As, file type `CSV UTF-8`)"
 
 
@@ -36,14 +40,23 @@ def read_catalog(path: Path, settings: CatalogSettings) -> CatalogFile:
     """The rows of a CSV: UTF-8 with or without byte order mark, comma, semicolon or tab.
 
     Lines without anything in them are passed over. Raises `ConfigurationError` that names the line of a
-    file that cannot be read as a table.
+    file that cannot be read as a table, `NotYetArrived` for one that somebody may still be writing.
     """
     try:
         data = path.read_bytes()
+        written = path.stat().st_mtime
     except OSError as error:
         raise ConfigurationError(
             f"The catalogue {path} cannot be read: {error.strerror}.", next_step="name another file"
         ) from error
+    # Cut within its last line, 12.50 is 12 at every till; cut between lines, what lacks stays as it is.
+    if not data.endswith((b"\n", b"\r", b"\0")) and abs(time.time() - written) < SETTLED_SECONDS:
+        raise NotYetArrived(
+            f"The last line of the catalogue {path} does not end, and the file was changed just now: it may "
+            "still be being written. Nothing was imported; retrying may help.",
+            next_step=f"import it again when it is {SETTLED_SECONDS} s old, or end its last line",
+            file=str(path),
+        )
     text = _decoded(path, data)
     delimiter = _delimiter(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from data_contracts.errors import ConfigurationError
+from data_contracts.errors import ConfigurationError, NotYetArrived
 from tasks import faults
 from tasks.hub import products as hub_products
 from tasks.hub.database import Hub
@@ -279,7 +280,7 @@ def test_catalogue_that_came_in_meanwhile_is_judged_with(
         (b"sku,name\nA,caf\xe9\n", "is not UTF-8 in line 2, probably the encoding of Windows", "CSV UTF-8"),
         ("sku,name\nA,a\n".encode("utf-16"), "is UTF-16", "CSV UTF-8"),
         (b"name,price\nA,1\n", "line 1, has the header name, price, without a column of SKUs", "columns"),
-        (b"", "line 1, has the header , without a column of SKUs", "columns"),
+        (b"\n", "line 1, has the header , without a column of SKUs", "columns"),
         (b"sku,name\nA\n", "line 2, has 1 cells, the header has 2", "mend that line"),
         (b'sku,name\nA,"a\nB,b\n', "cannot be read", "mend that line"),
         (b"sku,sku\nA,B\n", "line 1, has the column `sku` twice", "rename"),
@@ -308,6 +309,29 @@ def test_file_that_is_no_table_is_refused_with_its_line(
 def test_what_spreadsheets_save_is_read(world: World, content: bytes) -> None:
     assert quickly(world, content.decode()).created == 1
     assert product(world, "NEW", "name") == ("Mug, blue",)
+
+
+@pytest.mark.parametrize(
+    "so_far", [b"", b"sku,pri", b"sku,price\nA,12", b'sku,name\nA,"a', b"sku,name\nA,\xc3"]
+)
+def test_file_that_is_still_being_written_waits_until_it_is_whole(world: World, so_far: bytes) -> None:
+    """12 of a price of 12.50 went to every till."""
+    before = written(world)
+
+    with pytest.raises(NotYetArrived, match=r"may still be being written\. Nothing was imported"):
+        take(world, so_far)
+
+    assert written(world) == before
+
+
+def test_file_whose_last_line_does_not_end_is_taken_once_nobody_writes_to_it(world: World) -> None:
+    file = world.folder / "c.csv"
+    file.write_bytes(b"sku,price\nA,12.50")
+    os.utime(file, (0, 0))
+
+    outcome = import_catalog(world.hub, world.settings, file, check=nothing_refused, now=NOW)
+
+    assert (outcome.created, product(world, "A", "price")) == (1, ("12.50",))
 
 
 def test_column_of_the_settings_that_the_file_lacks_is_named(world: World) -> None:
