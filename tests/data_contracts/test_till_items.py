@@ -48,7 +48,9 @@ def test_a_display_has_one_line() -> None:
 
 
 def test_a_new_item_gets_the_hub_s_fields_and_those_of_its_creation_another_only_the_hub_s() -> None:
-    given_product = product("A", price="1.00", cost="0.50", active=False)
+    prices = dict.fromkeys(("price", "price_a", "price_b", "price_c", "msrp"), "1.00")
+    texts = dict.fromkeys((*(f"sub_description_{n}" for n in (1, 2, 3)), "long_description"), "text")
+    given_product = product("A", cost="0.50", active=False, **prices, **texts)
 
     new = fit(given_product, OWN, creating=True).values
     known = fit(given_product, OWN, creating=False).values
@@ -57,6 +59,8 @@ def test_a_new_item_gets_the_hub_s_fields_and_those_of_its_creation_another_only
     assert set(new) - set(known) == {"ItemLookupCode", "Cost", "ItemType", "UnitOfMeasure", "Taxable"}
     owned = {entry.name for entry in FIELDS if entry.owner is Owner.HUB}
     assert set(known) == owned
+    optional = {entry.name for entry in FIELDS if entry.optional}
+    assert set(fit(product("A"), OWN, creating=False).values) == owned - optional
 
 
 def test_what_the_store_keeps_is_in_no_value_and_no_entry() -> None:
