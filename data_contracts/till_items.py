@@ -34,6 +34,7 @@ FIXED = ("ItemLookupCode", "ItemType")
 MULTILINE = ("ExtendedDescription",)
 
 BY_NAME = {entry.name: entry for entry in FIELDS}
+DESCRIPTION_LENGTH = BY_NAME["Description"].length or 0
 TRANSFERABLE = frozenset(entry.name for entry in FIELDS if entry.column and entry.name not in FIXED)
 """Fields whose owner a store's settings may change."""
 
@@ -138,7 +139,7 @@ def fit(product: Product, policy: Policy, *, creating: bool) -> Fitted:
             f"Product `{product.sku}` has no name; a till shows and prints it.",
             "give the product a name in the hub",
         )
-    _keep_whole_name(product, values, notes)
+    keep_whole_name(product, values, notes)
     return Fitted(values, _codes(product, notes), tuple(notes))
 
 
@@ -244,12 +245,17 @@ def _check_new(product: Product, policy: Policy, notes: list[str]) -> None:
         notes.append("Price is the store's: set it at the till before it is sold.")
 
 
-def _keep_whole_name(product: Product, values: dict[str, Any], notes: list[str]) -> None:
+def keep_whole_name(product: Product, values: dict[str, Any], notes: list[str]) -> None:
     """A name that was cut goes whole into ExtendedDescription, unless the hub has a text for that."""
     whole = one_line(str(product.row["name"]))
-    if values.get("ExtendedDescription") == "" and length(whole) > (BY_NAME["Description"].length or 0):
+    if values.get("ExtendedDescription") == "" and length(whole) > DESCRIPTION_LENGTH:
         values["ExtendedDescription"] = whole
         notes.append("The whole name stands in ExtendedDescription.")
+
+
+def is_cut_name(shown: str, text: str) -> bool:
+    """Whether a Description is what is left of the name that stands whole in ExtendedDescription."""
+    return shown != text and shown == cut(text, DESCRIPTION_LENGTH)
 
 
 def _codes(product: Product, notes: list[str]) -> tuple[str, ...]:

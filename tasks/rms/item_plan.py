@@ -19,6 +19,8 @@ from data_contracts.till_items import (
     Product,
     check_sku,
     fit,
+    is_cut_name,
+    keep_whole_name,
     length,
     one_line,
     refusal,
@@ -146,7 +148,13 @@ def _update(
     notes = list(fitted.notes)
     if holder.is_alias:
         notes.append(f"`{product.sku}` is an alias of item `{holder.label}` at the till: that is the item.")
-    differing = {name: value for name, value in fitted.values.items() if item.values[name] != value}
+    values = dict(fitted.values)
+    shown, text = item.values["Description"], item.values["ExtendedDescription"]
+    renamed = values.get("Description", shown) != shown and is_cut_name(shown, text)
+    if policy.writes("ExtendedDescription", creating=False) and (renamed or not text):
+        values.setdefault("ExtendedDescription", "")
+        keep_whole_name(product, values, notes)
+    differing = {name: value for name, value in values.items() if item.values[name] != value}
     notes += [
         f"{name} was {show_value(item.values[name])} at the till, is {show_value(value)} now."
         for name, value in differing.items()

@@ -182,6 +182,24 @@ def test_texts_are_cut_and_said_and_the_whole_name_is_kept(small_counter: Counte
     assert small_counter.item("EMOJI")["Description"] == "n" * 29
 
 
+def test_the_whole_name_follows_a_new_name_and_a_shop_s_own_text_stays(small_counter: Counter) -> None:
+    """The old name stayed in ExtendedDescription beside the new one."""
+    old, new = "A name that is a good deal longer than thirty", "Another name, longer than thirty as well"
+    own = tables.item.c.ItemLookupCode == "SKU-1"
+    small_counter.write(update(tables.item).where(own).values(ExtendedDescription="Told at length."))
+    small_counter.send(product("LONG", name=old), product("SKU-2", name=old), product("SKU-1", name=old))
+    assert small_counter.item("SKU-2")["ExtendedDescription"] == old, "it had none of its own"
+
+    answers = small_counter.send(product("LONG", name=new), product("SKU-2"), product("SKU-1", name=new))
+
+    assert small_counter.item("LONG")["ExtendedDescription"] == new
+    assert "The whole name stands in ExtendedDescription." in answers["LONG"].notes
+    assert small_counter.item("SKU-2")["ExtendedDescription"] == ""
+    assert small_counter.item("SKU-1")["ExtendedDescription"] == "Told at length."
+    again = small_counter.send(product("LONG", name=new), product("SKU-2"), product("SKU-1", name=new))
+    assert {answer.state for answer in again.values()} == {"unchanged"}
+
+
 # -- what is refused --------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("codes", "cells", "rule"),
