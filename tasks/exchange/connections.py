@@ -35,7 +35,9 @@ class Connection:
     def alive(self) -> bool:
         """Whether nothing is known to the contrary."""
         channel = self.client.get_channel()
-        return channel is not None and not channel.closed and self.transport.is_active()
+        # In a process that was forked its thread is not alive, and both would write into one stream.
+        running = self.transport.is_active() and self.transport.is_alive()
+        return running and channel is not None and not channel.closed
 
     def close(self) -> None:
         """End it; never raises."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import threading
@@ -284,6 +285,25 @@ def test_a_connection_that_broke_or_lay_idle_for_long_is_made_anew(
     monkeypatch.setattr(connections, "IDLE_SECONDS", 0.0)
     logged_in(reach, pool)
     assert server.connections == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_leaves_its_parent_s_connection_alone(
+    server: SftpServer, pool: Pool, reach: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It wrote into the same encrypted stream, waited 30 s for an answer, and the server hung up on both."""
+    logged_in(reach, pool)
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(connections, "_connect", lambda address: os._exit(0))
+        pool.take(reach)
+        os._exit(1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "it makes one of its own"
+    logged_in(reach, pool)
+    assert server.connections == 1
 
 
 def test_a_connection_on_which_a_run_was_killed_is_not_used_again(
