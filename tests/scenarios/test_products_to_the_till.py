@@ -110,6 +110,8 @@ def test_killed_anywhere_hub_and_till_agree_in_the_end(
     assert {"products.publish", "rms.item.committed", "batch.acknowledged", "batch.archived"} <= {*passed}
 
     for place, name in enumerate(passed):
+        if name.startswith("exchange."):  # within the steps of a batch, killed at in tests of the exchange
+            continue
         again = opened(Path(shutil.copytree(tmp_path / "start", tmp_path / str(place))))
         left = iter(range(place))
 
