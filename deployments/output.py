@@ -6,8 +6,8 @@ import dataclasses
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import click
 from pydantic import BaseModel
@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+T = TypeVar("T")
 
 WIDTH = 80
 """Tables and sentences fit an 80-column terminal."""
@@ -48,6 +50,14 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, title: 
     if title:
         console.print(Text(f"  {title}"))
     console.print(Padding(table, (0, 0, 1, 2)))
+
+
+def alike(entries: Iterable[T], said: Callable[[T], Hashable]) -> list[tuple[T, str]]:
+    """The first of all entries of which the same is said, each with ` and 12 more`, or empty."""
+    groups: dict[Hashable, list[T]] = {}
+    for entry in entries:
+        groups.setdefault(said(entry), []).append(entry)
+    return [(same[0], f" and {len(same) - 1:,} more" if len(same) > 1 else "") for same in groups.values()]
 
 
 def say(text: str, *, indent: int = 2, bullet: str = "") -> None:

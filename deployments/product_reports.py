@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from data_contracts.amounts import show_money
-from deployments.output import say, show_table
+from data_contracts.amounts import counted, show_money
+from deployments.output import alike, say, show_table
 from deployments.reports import list_texts
 
 if TYPE_CHECKING:
@@ -56,8 +56,11 @@ def show_product_exports(report: ProductExports) -> None:
     elif not report.failures:
         click.echo("Nothing is to be sent, and no answer has come.")
     for store in report.stores:
-        reasons = (f"{reason.document or 'the batch'}: {reason.message}" for reason in store.reasons)
-        list_texts(f"{store.store}, refused:", tuple(reasons))
+        reasons = alike(store.reasons, lambda reason: reason.message)
+        list_texts(
+            f"{store.store}, refused:",
+            tuple(f"{reason.document or 'the batch'}{more}: {reason.message}" for reason, more in reasons),
+        )
         if store.skipped:
             say(f"{store.store} takes no part: {store.skipped}.", indent=0)
     if report.dry_run:
@@ -92,9 +95,9 @@ def show_product_standing(standing: ProductStanding) -> None:
     for store in standing.stores:
         if not store.takes_part:
             say(f"{store.store} was sent no products yet.", indent=0)
-        for refused in store.reasons:
-            say(f"{store.store}, {refused.sku}: {refused.message}", bullet="- ")
-            say(f"What to do: {refused.fix} (sent {refused.attempts} times)", indent=4)
+        for refused, more in alike(store.reasons, lambda refused: (refused.message, refused.attempts)):
+            say(f"{store.store}, {refused.sku}{more}: {refused.message}", bullet="- ")
+            say(f"What to do: {refused.fix} (sent {counted(refused.attempts, 'time')})", indent=4)
         if store.refused > len(store.reasons):
             say(f"... and {store.refused - len(store.reasons):,} more of {store.store}", indent=4)
 

@@ -10,7 +10,7 @@ import click
 
 from data_contracts.amounts import show_money, show_units
 from data_contracts.reconciling import Day, Figures
-from deployments.output import say, show_table
+from deployments.output import alike, say, show_table
 
 if TYPE_CHECKING:
     from tasks.hub.lookup import FoundOrder
@@ -173,11 +173,12 @@ def show_products(reports: Sequence[ProductsReport]) -> None:
         for batch in report.batches:
             for reason in batch.reasons:
                 say(f"{batch.path} was rejected: {reason.message}", bullet="- ")
-        for product in report.refused[:MOST_PRODUCTS]:
-            say(f"{report.store}: {product.message}", bullet="- ")
+        refused = alike(report.refused, lambda product: (product.message, product.fix))
+        for product, more in refused[:MOST_PRODUCTS]:
+            say(f"{report.store}, {product.sku}{more}: {product.message}", bullet="- ")
             say(f"What to do: {product.fix}.", indent=4)
         for product in report.noted[:MOST_PRODUCTS]:
-            say(f"{report.store}: {product.sku}: {' '.join(product.notes)}", bullet="- ")
-        more = sum(max(0, len(found) - MOST_PRODUCTS) for found in (report.refused, report.noted))
-        if more:
-            say(f"... and {more} more, in {report.store}/products/acks.", indent=4)
+            say(f"{report.store}, {product.sku}: {' '.join(product.notes)}", bullet="- ")
+        unlisted = sum(max(0, len(found) - MOST_PRODUCTS) for found in (refused, report.noted))
+        if unlisted:
+            say(f"... and {unlisted} more, in {report.store}/products/acks.", indent=4)

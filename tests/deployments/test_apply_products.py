@@ -43,7 +43,7 @@ def test_products_are_rehearsed_applied_and_found_done(shop: Path) -> None:
     assert "S1 2 2 0 0 1 0" in applied.text
     assert f"The SKU of product `{'X' * 26}` has 26 characters; RMS holds 25" in applied.text
     assert "What to do: give it a shorter code in the hub." in applied.text
-    assert "S1: MUG: Description was cut to 30 characters" in applied.text
+    assert "S1, MUG: Description was cut to 30 characters" in applied.text
     assert again.data == {"S1": {"store": "S1", "batches": [], "dry_run": False}}
     with SampleStore.open(f"sqlite:///{shop / 'rms.db'}") as store:
         found = store.read_item("MUG")
