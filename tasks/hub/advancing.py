@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
-from data_contracts.documents import STREAM_ORDERS
+from data_contracts.documents import ORDER, STREAM_ORDERS
 from data_contracts.life_cycle import State
 from data_contracts.order_progress import PickUp, Snapshot, objection, rung_again
 from data_contracts.posting import PICKED_UP_BEFORE, UNKNOWN_KIND, Objection, pickup_waits
@@ -201,20 +201,38 @@ def _held_pickups(desk: Desk) -> list[tuple[str, int]]:
 RECALL = ("recall_type", "recall_id", "number")
 
 
-def _refused(desk: Desk) -> set[str]:
-    """Documents in quarantine with which something is wrong, besides what waits."""
-    q = quarantine.c
-    here = (q.store == desk.store, q.stream == STREAM_ORDERS, q.state == "open")
-    return set(
-        desk.connection.execute(select(q.document).where(*here, q.rule.not_in(WAITING_RULES))).scalars()
+def _fixes(desk: Desk) -> dict[str, str]:
+    """What to do about orders whose newer snapshot does not come by itself: it is refused or discarded."""
+    q, d = quarantine.c, documents.c
+    newer = or_(q.sequence > d.sequence, and_(q.sequence == d.sequence, q.batch_id > d.batch_id))
+    query = (
+        select(q.document, q.state)
+        .join(documents, d.document == q.document)
+        .where(
+            q.store == desk.store,
+            d.source == ORDER,
+            or_(
+                and_(q.state == "open", q.rule.not_in(WAITING_RULES)),
+                and_(q.state == "discarded", d.state == "accepted", newer),
+            ),
+        )
+        .order_by(q.state)  # what stands open is newer than what was discarded
     )
+    said = {
+        "open": "see to the order: `tillbridge quarantine` says what is wrong with it",
+        "discarded": "its newer snapshot was discarded: `tillbridge quarantine release {name}` takes it back, "
+        "else discard the pick-ups too",
+    }
+    return {
+        name: said[state].format(name=name) for name, state in desk.connection.execute(query).tuples()
+    }
 
 
 def _decide(desk: Desk, groups: Mapping[str, _Group]) -> dict[str, Objection]:
     """Clear the objections of what may be applied; order -> reason, of the orders that may not."""
     snapshots = load_snapshots(desk, groups)
     standing = load_standing(desk, groups)
-    refused = _refused(desk)
+    fixes = _fixes(desk)
     reasons: dict[str, Objection] = {}
     for name, group in sorted(groups.items()):
         newest = max(group.snapshots, key=lambda c: _newness(snapshots[name], c), default=None)
@@ -223,8 +241,8 @@ def _decide(desk: Desk, groups: Mapping[str, _Group]) -> dict[str, Objection]:
             if newest is not None:
                 newest.objection = None
             continue  # its pick-ups have none
-        if why.rule == WAITING_FOR_ORDER and name in refused:
-            why = why._replace(fix="see to the order: `tillbridge quarantine` says what is wrong with it")
+        if why.rule == WAITING_FOR_ORDER and name in fixes:
+            why = why._replace(fix=fixes[name])
         reasons[name] = why = why._replace(waits_for=name)
         if newest is not None:
             newest.objection = why

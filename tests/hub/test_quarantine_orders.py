@@ -114,6 +114,29 @@ def test_pick_up_of_a_discarded_order_says_so(world: World) -> None:
     assert world.prove() == []
 
 
+def test_pick_up_whose_snapshot_was_discarded_names_the_way_out(world: World) -> None:
+    """It said that there was nothing to do, though that snapshot stays discarded however often it comes."""
+    world.orders(make_order(77, [("SKU-1", 3, "10.00")]))
+    world.orders(*picked_up(500), sequence=2)
+    discarded(world, O77)
+
+    world.advance()
+
+    query = "SELECT rule, fix FROM quarantine WHERE document = 'S1/1/ticket/500'"
+    assert world.rows(query) == [
+        (
+            "waiting_for_order",
+            "its newer snapshot was discarded: `tillbridge quarantine release S1/1/order/77` takes it back, "
+            "else discard the pick-ups too",
+        )
+    ]
+    released(world, O77)
+    world.advance()
+    assert life(world) == [("picked up",)]
+    assert world.levels() == ("-3.00", "0.00")
+    assert world.prove() == []
+
+
 def test_later_snapshots_see_a_discarded_one_as_if_it_had_never_been(world: World) -> None:
     world.orders(make_order(77, [("SKU-1", 3, "10.00")]))
     world.orders(make_order(77, [("SKU-1", 3, "10.00"), ("NOPE", 9, "5.00")]), sequence=2)
