@@ -220,12 +220,10 @@ def _fixes(desk: Desk) -> dict[str, str]:
     )
     said = {
         "open": "see to the order: `tillbridge quarantine` says what is wrong with it",
-        "discarded": "its newer snapshot was discarded: `tillbridge quarantine release {name}` takes it back, "
-        "else discard the pick-ups too",
+        "discarded": "its newer snapshot was discarded: `tillbridge quarantine release {name}` takes it "
+        "back, else discard the pick-ups too",
     }
-    return {
-        name: said[state].format(name=name) for name, state in desk.connection.execute(query).tuples()
-    }
+    return {name: said[state].format(name=name) for name, state in desk.connection.execute(query).tuples()}
 
 
 def _decide(desk: Desk, groups: Mapping[str, _Group]) -> dict[str, Objection]:
@@ -252,7 +250,9 @@ def _decide(desk: Desk, groups: Mapping[str, _Group]) -> dict[str, Objection]:
 
 
 def _newness(snapshots: Sequence[tuple[Snapshot, dict[str, Any]]], candidate: Candidate) -> tuple[int, str]:
-    return next((s.newness for s, _ in snapshots if s.revision == candidate.revision), candidate.newness)
+    return max(
+        (s.newness for s, _ in snapshots if s.revision == candidate.revision), default=candidate.newness
+    )
 
 
 def _objection(

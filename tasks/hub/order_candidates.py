@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from sqlalchemy import and_, exists, or_, select
 
 from data_contracts.codes import LAYAWAY, ORDER_KINDS, order_kind
 from data_contracts.documents import sku_key
 from data_contracts.order_progress import Snapshot, SnapshotLine
 from data_contracts.posting import UNKNOWN_KIND, Objection
 from data_contracts.waiting import WAITING_TO_ADVANCE
-from tasks.hub.bulk import fetch_for, upsert
+from tasks.hub.bulk import fetch_for, stage_keys, upsert
 from tasks.hub.candidates import (
     ORDERS_OF,
     Arrivals,
@@ -26,7 +27,7 @@ from tasks.hub.candidates import (
 )
 from tasks.hub.decisions import Standing
 from tasks.hub.desk import Desk
-from tasks.hub.schema import document_revisions, order_snapshots
+from tasks.hub.schema import document_revisions, documents, order_snapshots, quarantine
 
 SNAPSHOT_COLUMNS = ("document", "revision", "sequence", "batch_id", "closed", "rows")
 
@@ -164,21 +165,22 @@ def keep_snapshots(desk: Desk, found: Gathered) -> None:
     arrived = [c for c in arrived if not c.by_contract and found.standing(c.key).discarded is None]
     if not arrived:
         return
-    exported = rows_as_exported(found, {c.document for c in arrived})
+    names = {c.document for c in arrived}
+    exported = rows_as_exported(found, names)
     known = {
-        (row["document"], row["revision"]): (row["sequence"], row["batch_id"])
-        for row in fetch_for(desk.connection, order_snapshots, "document", {c.document for c in arrived})
+        (row["document"], row["revision"]): row
+        for row in fetch_for(desk.connection, order_snapshots, "document", names)
     }
-    rows = [
-        (
-            *c.key,
-            *c.newness,
-            bool(c.ticket["closed"]),
-            as_released(exported[c.document], found.standing(c.key)),
-        )
-        for c in arrived
-        if c.newness > known.get(c.key, (0, ""))
-    ]
+    newest = _newest_arrivals(desk, names)
+    rows: list[tuple[Any, ...]] = []
+    for c in arrived:
+        row = known.get(c.key)
+        first = c.newness if row is None else min(c.newness, (row["sequence"], row["batch_id"]))
+        if row is None or c.newness >= newest.get(c.key, c.newness):
+            text = as_released(exported[c.document], found.standing(c.key))
+            rows.append((*c.key, *first, bool(c.ticket["closed"]), text))
+        elif first == c.newness:
+            rows.append((*c.key, *first, row["closed"], row["rows"]))
     upsert(desk.connection, order_snapshots, SNAPSHOT_COLUMNS, rows, update=SNAPSHOT_COLUMNS[2:])
 
 
@@ -187,13 +189,20 @@ def keep_released(desk: Desk, entry: Mapping[str, Any], standing: Standing) -> N
     rows = as_released(entry["rows"], standing)
     closed = json.loads(rows)["orders"][0]["closed"] == "true"
     row = (*(entry[name] for name in SNAPSHOT_COLUMNS[:4]), closed, rows)
-    upsert(desk.connection, order_snapshots, SNAPSHOT_COLUMNS, [row], update=SNAPSHOT_COLUMNS[2:])
+    upsert(desk.connection, order_snapshots, SNAPSHOT_COLUMNS, [row], update=SNAPSHOT_COLUMNS[4:])
 
 
 def forget_snapshot(desk: Desk, document: str, revision: str) -> None:
-    """Drop a snapshot that was discarded: later ones are seen as if it had never been."""
-    s = order_snapshots.c
-    desk.connection.execute(order_snapshots.delete().where(s.document == document, s.revision == revision))
+    """Drop a snapshot that was discarded: later ones are seen as if it had never been.
+
+    One that had come before what is applied now, and came once more, stays for what it says of that.
+    """
+    s, d = order_snapshots.c, documents.c
+    older = or_(s.sequence < d.sequence, and_(s.sequence == d.sequence, s.batch_id < d.batch_id))
+    lived = exists().where(d.document == s.document, d.state == "accepted", older)
+    desk.connection.execute(
+        order_snapshots.delete().where(s.document == document, s.revision == revision, ~lived)
+    )
 
 
 def as_released(exported: str, standing: Standing) -> str:
@@ -204,7 +213,10 @@ def as_released(exported: str, standing: Standing) -> str:
 
 
 def load_snapshots(desk: Desk, names: Collection[str]) -> dict[str, list[tuple[Snapshot, dict[str, Any]]]]:
-    """Document -> its snapshots that passed their contract, oldest first, each with its typed header."""
+    """Document -> its snapshots that passed their contract, each with its typed header.
+
+    One that came again stands where it came first and, unless it was discarded, where it came last.
+    """
     from data_contracts.frames import typed
 
     rows = fetch_for(desk.connection, order_snapshots, "document", names)
@@ -231,17 +243,14 @@ def load_snapshots(desk: Desk, names: Collection[str]) -> dict[str, list[tuple[S
         if entry["transaction_number"]:
             tickets.setdefault(entry["at"], set()).add(entry["transaction_number"])
     found: dict[str, list[tuple[Snapshot, dict[str, Any]]]] = {}
-    revisions = _newest_arrivals(desk, names)
+    newest, discarded = _newest_arrivals(desk, names), _discarded(desk, names)
     for header in read["orders"]:
         row = rows[header["at"]]
-        snapshot = _snapshot(
-            desk,
-            header,
-            revisions.get((row["document"], row["revision"]), (row["sequence"], row["batch_id"])),
-            lines.get(header["at"], ()),
-            tickets.get(header["at"], ()),
-        )
-        found.setdefault(row["document"], []).append((snapshot, header))
+        key, first = (row["document"], row["revision"]), (row["sequence"], row["batch_id"])
+        last = first if key in discarded else newest.get(key, first)
+        for newness in sorted({first, last}):
+            of = lines.get(header["at"], ()), tickets.get(header["at"], ())
+            found.setdefault(row["document"], []).append((_snapshot(desk, header, newness, *of), header))
     return found
 
 
@@ -251,6 +260,14 @@ def _newest_arrivals(desk: Desk, names: Collection[str]) -> dict[tuple[str, str]
         (row["document"], row["revision"]): (row["sequence"], row["batch_id"])
         for row in fetch_for(desk.connection, document_revisions, "document", names)
     }
+
+
+def _discarded(desk: Desk, names: Collection[str]) -> set[tuple[str, str]]:
+    """(document, revision) of those that a person has put aside for good."""
+    q = quarantine.c
+    staged = stage_keys(desk.connection, "staged_discarded", names)
+    query = select(q.document, q.revision).join(staged, staged.c.key == q.document)
+    return set(desk.connection.execute(query.where(q.state == "discarded")).tuples())
 
 
 def _snapshot(

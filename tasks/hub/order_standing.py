@@ -92,7 +92,9 @@ def as_applied(
     snapshots: Sequence[tuple[Snapshot, dict[str, Any]]], revision: str
 ) -> tuple[Snapshot, dict[str, Any]]:
     """The snapshot of that revision, seen with those before it, and its header."""
-    chosen, header = next(pair for pair in snapshots if pair[0].revision == revision)
+    chosen, header = max(
+        (pair for pair in snapshots if pair[0].revision == revision), key=lambda pair: pair[0].newness
+    )
     return present(s for s, _ in snapshots if s.newness <= chosen.newness), header
 
 

@@ -325,7 +325,7 @@ def _stayed_home(
     No store states them. Those that have changed since the bound (`later`) are left out: they may have
     done so then.
     """
-    e, s = deposits.c, order_snapshots.c
+    e, s, r = deposits.c, order_snapshots.c, document_revisions.c
     found: dict[_Key, DepositFigures] = defaultdict(DepositFigures)
     of: dict[str, list[tuple[_Key, DepositFigures]]] = defaultdict(list)
     rows = connection.execute(
@@ -341,7 +341,10 @@ def _stayed_home(
     left: dict[str, bool] = {}
     for part in _parted(sorted(of)):
         snapshots = connection.execute(
-            select(s.document, s.rows).where(s.document.in_(part)).order_by(s.sequence, s.batch_id)
+            select(s.document, s.rows)
+            .join(document_revisions, and_(r.document == s.document, r.revision == s.revision))
+            .where(s.document.in_(part))
+            .order_by(r.sequence, r.batch_id)
         )
         for document, exported in snapshots:
             left[document] = _order_type(exported) in home_order_types or _is_gone(exported)

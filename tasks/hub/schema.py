@@ -523,7 +523,10 @@ order_snapshots = Table(
     Column("closed", Boolean, nullable=False),
     Column("rows", Text, nullable=False),  # JSON: role -> rows as exported, with edits that were released
 )
-"""Every snapshot of an order that passed its contract and was not discarded, applied or not."""
+"""Every snapshot of an order that passed its contract and was not discarded, applied or not.
+
+Sequence and batch are those in which it came first, its rows those of the batch in which it came last.
+"""
 
 pickup_lines = Table(
     "pickup_lines",

@@ -157,3 +157,45 @@ def test_unfinished_order_is_waived_and_opens(world: World) -> None:
 
     assert world.levels() == ("0.00", "3.00")
     assert world.rows("SELECT flags FROM orders") == [("unsettled;accepted_unsettled",)]
+
+
+def test_order_that_goes_back_to_an_old_state_keeps_what_its_applied_one_says(world: World) -> None:
+    """Cancelled after one of three, it showed as picked up once its first snapshot came again, refused."""
+    opened = make_order(77, [("SKU-1", 3, "10.00")])
+    one = make_ticket(500, [("SKU-1", 1, "10.00")], recall_type=4, recall_id=77, recalled_order_type=5)
+    world.orders(opened)
+    world.orders(make_order(77, [("SKU-1", 0, "10.00")], taken=[1], closed=True), one, sequence=2)
+    world.advance()
+    query = "SELECT source_order_id, state FROM orders JOIN life_cycles USING (order_id)"
+    assert world.rows(query) == [("77", "rest cancelled")]
+
+    world.orders(opened, sequence=3)
+    world.advance()
+    assert (O77, "illegal_move", "open") in entries(world)
+    assert world.rows(query) == [("77", "rest cancelled")]
+    discarded(world, O77)
+    world.orders(one, sequence=4)
+    world.advance()
+
+    assert world.rows(query) == [("77", "rest cancelled")]
+    assert world.rows("SELECT quantity FROM reporting_order_lines") == [("3.00",)]
+    assert world.prove() == []
+
+
+def test_old_state_that_was_discarded_when_it_came_again_counts_only_where_it_came_first(
+    world: World,
+) -> None:
+    opened = make_order(77, [("SKU-1", 3, "10.00")])
+    world.orders(opened)
+    world.orders(make_order(77, [("SKU-1", 5, "10.00")]), sequence=2)
+    world.advance()
+    world.orders(opened, sequence=3)
+    discarded(world, O77)
+
+    one = make_ticket(500, [("SKU-1", 1, "10.00")], recall_type=4, recall_id=77, recalled_order_type=5)
+    world.orders(make_order(77, [("SKU-1", 0, "10.00")], taken=[1], closed=True), one, sequence=4)
+    world.advance()
+
+    assert world.rows("SELECT quantity FROM reporting_order_lines") == [("5.00",)]
+    assert life(world) == [("rest cancelled",)]
+    assert world.prove() == []
