@@ -32,9 +32,13 @@ def import_orders(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> Impor
     checked: list[ImportedBatch] = []
     failures: dict[str, BaseException] = {}
     while waiting := still_waiting(steps.find_waiting(settings, scope.stores), texts(failures)):
-        fetching = {store: steps.fetch_store.submit(settings, store, refs) for store, refs in waiting.items()}
+        fetching = {
+            store: steps.fetch_store.submit(settings, store, refs, dry_run=dry_run)
+            for store, refs in waiting.items()
+        }
         fetched = results(fetching, failures)
-        done += [batch for _, finished in fetched.values() for batch in finished]
+        finished = [batch for _, batches in fetched.values() for batch in batches]
+        (checked if dry_run else done).extend(finished)
         ready: dict[str, list[BatchRef]] = {store: refs for store, (refs, _) in fetched.items() if refs}
         if ready:
             verdicts = steps.validate(settings, [ref for refs in ready.values() for ref in refs])

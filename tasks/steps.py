@@ -105,10 +105,10 @@ def find_waiting(settings: Settings, stores: Sequence[str]) -> dict[str, list[Ba
 
 @task(name="fetch", task_run_name="fetch-{store}", **_RETRIES)
 def fetch_store(
-    settings: Settings, store: str, refs: list[BatchRef]
+    settings: Settings, store: str, refs: list[BatchRef], *, dry_run: bool
 ) -> tuple[list[BatchRef], list[ImportedBatch]]:
     """Copy a store's batches into the inbox, checked against their manifests."""
-    return importing.fetch_batches(settings, refs)
+    return importing.fetch_batches(settings, refs, dry_run=dry_run)
 
 
 @task(name="validate", **_RETRIES)

@@ -105,11 +105,14 @@ def find_waiting(settings: Settings, stores: Sequence[str] = ()) -> dict[str, li
     return waiting
 
 
-def fetch_batches(settings: Settings, refs: Sequence[BatchRef]) -> tuple[list[BatchRef], list[ImportedBatch]]:
+def fetch_batches(
+    settings: Settings, refs: Sequence[BatchRef], *, dry_run: bool = False
+) -> tuple[list[BatchRef], list[ImportedBatch]]:
     """Copy batches into the inbox, checked against their manifests.
 
     Returns those that are ready to be validated, and those that are finished here: known to the hub
-    (acknowledged again) or not what their manifest says (rejected). Raises `TransferInterrupted`.
+    (acknowledged again) or not what their manifest says (rejected). A dry run only tells of these. Raises
+    `TransferInterrupted`.
     """
     ready: list[BatchRef] = []
     finished: list[ImportedBatch] = []
@@ -118,17 +121,19 @@ def fetch_batches(settings: Settings, refs: Sequence[BatchRef]) -> tuple[list[Ba
         configure(hub, settings)
         for ref in refs:
             with about(**ref._asdict()):
-                done = _fetch(settings, folder, hub, ref)
+                done = _fetch(settings, folder, hub, ref, dry_run=dry_run)
             if done is None:
                 ready.append(ref)
             else:
                 finished.append(done)
-        if finished:
+        if finished and not dry_run:
             _tell_outstanding(folder, hub, refs)
     return ready, finished
 
 
-def _fetch(settings: Settings, folder: Folder, hub: Hub, ref: BatchRef) -> ImportedBatch | None:
+def _fetch(
+    settings: Settings, folder: Folder, hub: Hub, ref: BatchRef, *, dry_run: bool
+) -> ImportedBatch | None:
     """Copy one batch into the inbox; a result if it is finished with that.
 
     What the hub has taken in is only answered again, whatever stands under its name now. A batch that was
@@ -136,6 +141,8 @@ def _fetch(settings: Settings, folder: Folder, hub: Hub, ref: BatchRef) -> Impor
     """
     known = hub_inbox.find_batch(hub, ref.path)
     if known is not None and not known.may_come_again:
+        if dry_run:
+            return ImportedBatch(ref.path, "known", documents=known.documents)
         inbox.forget(settings, ref)
         return _answer_again(folder, hub, ref)
     manifest: Manifest | None = None
@@ -143,6 +150,8 @@ def _fetch(settings: Settings, folder: Folder, hub: Hub, ref: BatchRef) -> Impor
         manifest = batches.fetch_manifest(folder, ref.store, ref.stream, ref.sequence, ref.batch_id)
         files = batches.fetch_files(folder, manifest)
     except (BatchAltered, ContractBroken) as error:
+        if dry_run:
+            return ImportedBatch(ref.path, "rejected", reasons=(_refusal(ref, manifest, error),))
         return _reject(folder, hub, ref, manifest, error)
     inbox.write_batch(settings, ref, manifest, files)
     log.info("fetched %s: %d files", ref.path, len(manifest.files))
@@ -263,13 +272,12 @@ def import_waiting(settings: Settings, stores: Sequence[str] = (), *, dry_run: b
     while waiting := still_waiting(find_waiting(settings, stores), failures):
         for store, refs in waiting.items():
             try:
-                ready, finished = fetch_batches(settings, refs)
-                done += finished
+                ready, finished = fetch_batches(settings, refs, dry_run=dry_run)
                 verdicts = validate_batches(settings, ready)
                 if dry_run:
-                    checked += verdicts
+                    checked += [*finished, *verdicts]
                 else:
-                    done += import_batches(settings, ready)
+                    done += [*finished, *import_batches(settings, ready)]
             except TillbridgeError as error:
                 failures[store] = str(error)
         if dry_run:
@@ -347,10 +355,9 @@ def _reject(
     folder: Folder, hub: Hub, ref: BatchRef, manifest: Manifest | None, error: BatchAltered | ContractBroken
 ) -> ImportedBatch:
     """Refuse a batch whole: recorded, acknowledged with the reason and out of the way of the next ones."""
-    rule = hub_inbox.RULE_ALTERED if isinstance(error, BatchAltered) else hub_inbox.RULE_UNREADABLE
     log.error("rejected %s: %s", ref.path, error.message)
+    reason = _refusal(ref, manifest, error)
     if manifest is None:
-        reason = Reason(rule=rule, message=error.message, fix=send_again(ref.path))
         hub_inbox.reject_unreadable(hub, *ref, reason)
         batches.acknowledge(
             folder,
@@ -360,10 +367,16 @@ def _reject(
         )
         batches.set_aside(folder, ref.store, ref.stream, ref.sequence, ref.batch_id)
         return ImportedBatch(ref.path, "rejected", reasons=(reason,))
-    reason = Reason(rule=rule, message=error.message, fix=error.next_step)
     hub_inbox.reject_batch(hub, manifest, (reason,))
     _finish_known(folder, hub, manifest)
     return ImportedBatch(manifest.path, "rejected", documents=manifest.documents, reasons=(reason,))
+
+
+def _refusal(ref: BatchRef, manifest: Manifest | None, error: BatchAltered | ContractBroken) -> Reason:
+    """Why a batch is refused whole that came spoiled."""
+    rule = hub_inbox.RULE_ALTERED if isinstance(error, BatchAltered) else hub_inbox.RULE_UNREADABLE
+    fix = send_again(ref.path) if manifest is None else error.next_step
+    return Reason(rule=rule, message=error.message, fix=fix)
 
 
 def _store_rejection(hub: Hub, manifest: Manifest, error: ContractBroken | BatchAltered) -> ImportedBatch:

@@ -13,6 +13,7 @@ from data_contracts.manifest import Head, Manifest
 from tasks import faults
 from tasks.exchange import batches
 from tasks.use_cases import exporting
+from tasks.use_cases.importing import import_waiting
 from tasks.use_cases.reconciling import reconcile_stores
 from tasks.use_cases.standing import show_standing
 from tasks.use_cases.stating import publish_statement
@@ -85,6 +86,26 @@ SPOILED_OTHERWISE: list[tuple[str, Spoil, str, str]] = [
     ("files swapped", swapped, "altered", "tickets.csv has "),
     ("manifest of another", manifest_of_another, "altered", "its manifest says that it is S1/orders/000002-"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "rule"), [(cut("manifest", 0.5), "unreadable"), (altered("ticket_lines"), "altered")]
+)
+def test_dry_run_of_an_import_tells_of_a_spoiled_batch_and_rejects_nothing(
+    spoil: Spoil, rule: str, bridge: Bridge
+) -> None:
+    """It rejected, answered and archived the batch for good, and said that nothing waits."""
+    spoil(bridge)
+    folder = sorted(path for path in bridge.stream.rglob("*"))
+
+    summary = import_waiting(bridge.settings, dry_run=True)
+
+    assert summary.batches == ()
+    told = [(batch.state, [reason.rule for reason in batch.reasons]) for batch in summary.checked]
+    assert told == [("rejected", [rule]), ("checked", [])]
+    assert sorted(path for path in bridge.stream.rglob("*")) == folder
+    assert bridge.ask("SELECT path FROM batches WHERE stream = 'orders'") == []
+    assert bridge.events("batch_rejected") == []
 
 
 @pytest.mark.parametrize(
