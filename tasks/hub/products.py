@@ -134,14 +134,14 @@ def import_catalog(
     """Create and update products from a CSV (`catalog_file`), then judge every store's quarantine again.
 
     A product that fails the contract is left out, the others go in; the same file again writes nothing.
-    With `skip_same` the file that was imported last is recognised by its content and not looked at again.
+    With `skip_same` a file that is as it was when one of its name came last is not looked at again.
     `check` takes the place of the contract. Raises `ConfigurationError` for a file that is no table,
     `ContractBroken`, `HubUnavailable`.
     """
     file = read_catalog(Path(path), settings.catalog)
     at = now or utc_now()
     with hub.reading() as connection:
-        same = skip_same and file.digest == _newest_digest(connection)
+        same = skip_same and file.digest == _newest_digest(connection, file.name)
     if same:
         outcome = CatalogOutcome(len(file.rows), unchanged=len(file.rows), already=True, dry_run=dry_run)
     else:
@@ -156,7 +156,7 @@ def _take(
 ) -> CatalogOutcome:
     while True:
         with hub.reading() as connection:
-            known = _read_known(connection)
+            known = _read_known(connection, file.name)
             _refuse_other_form(connection, settings, file.rows)
         judged = _judge(known, settings, file, check)
         if dry_run or judged.outcome.rejected:
@@ -294,17 +294,18 @@ def read_products(connection: Connection, keys: Sequence[str] | None = None) -> 
     }
 
 
-def _read_known(connection: Connection) -> _Known:
+def _read_known(connection: Connection, file: str) -> _Known:
     kept = ("sku", *FIELDS, "aliases")
     found = {
         key: {name: product[name] for name in kept} for key, product in read_products(connection).items()
     }
-    return _Known(catalog_version(connection), _newest_digest(connection), found)
+    return _Known(catalog_version(connection), _newest_digest(connection, file), found)
 
 
-def _newest_digest(connection: Connection) -> str:
-    newest = select(catalogs.c.digest).order_by(catalogs.c.version.desc()).limit(1)
-    return connection.execute(newest).scalar_one_or_none() or ""
+def _newest_digest(connection: Connection, file: str) -> str:
+    """Of the files of that name: one that was imported by hand since is not undone by the scheduled one."""
+    mine = select(catalogs.c.digest).where(catalogs.c.file == file)
+    return connection.execute(mine.order_by(catalogs.c.version.desc()).limit(1)).scalar_one_or_none() or ""
 
 
 def _write(hub: Hub, known: _Known, judged: _Judged, ignore_case: bool, at: str) -> bool:
@@ -316,7 +317,8 @@ def _write(hub: Hub, known: _Known, judged: _Judged, ignore_case: bool, at: str)
             return False
         if not changes:  # another file that says the same: the next look at it is cheap
             newest = catalogs.c.version == known.version
-            connection.execute(update(catalogs).where(newest).values(digest=judged.file.digest))
+            named = {"file": judged.file.name, "digest": judged.file.digest}
+            connection.execute(update(catalogs).where(newest).values(named))
             return True
         version = known.version + 1
         connection.execute(

@@ -34,9 +34,9 @@ def hub_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'hub.db'}"
 
 
-def take(world: World, content: str | bytes, **options: Any) -> CatalogOutcome:
+def take(world: World, content: str | bytes, *, name: str = "c.csv", **options: Any) -> CatalogOutcome:
     """Import a file of this content by its contract."""
-    file = world.folder / "c.csv"
+    file = world.folder / name
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return import_catalog(world.hub, world.settings, file, now=NOW, **options)
 
@@ -109,6 +109,18 @@ def test_other_file_that_says_the_same_is_cheap_the_next_time(world: World) -> N
     assert not quickly(world, "sku,name\n\nNEW, New \n", skip_same=True).already
     assert quickly(world, "sku,name\n\nNEW, New \n", skip_same=True).already
     assert world.rows("SELECT COUNT(*), MAX(version) FROM catalogs") == versions
+
+
+def test_scheduled_file_that_is_as_it_was_does_not_undo_one_that_came_by_hand(world: World) -> None:
+    """Within a quarter of an hour the old prices were back."""
+    quickly(world, "sku,name,price\nNEW,New,1\n", name="scheduled.csv")
+    quickly(world, "sku,price\nNEW,2\n", name="by-hand.csv")
+
+    again = quickly(world, "sku,name,price\nNEW,New,1\n", name="scheduled.csv", skip_same=True)
+
+    assert (again.already, product(world, "NEW", "price")) == (True, ("2.00",))
+    changed = quickly(world, "sku,name,price\nNEW,New,3\n", name="scheduled.csv", skip_same=True)
+    assert (changed.changed, product(world, "NEW", "price")) == (1, ("3.00",))
 
 
 def test_only_what_changed_is_written_and_told(world: World) -> None:
