@@ -243,6 +243,8 @@ def _check_new(product: Product, policy: Policy, notes: list[str]) -> None:
         )
     if policy.owner("Price") is Owner.STORE:
         notes.append("Price is the store's: set it at the till before it is sold.")
+    elif not product.row["price"]:
+        notes.append("The hub has no price: it stands at the till for 0.00.")
 
 
 def keep_whole_name(product: Product, values: dict[str, Any], notes: list[str]) -> None:

@@ -27,7 +27,6 @@ from tasks.rms.items import (
     REQUIRED,
     Directory,
     Filing,
-    check_lengths,
     headquarters,
     look_up,
     read_filing,
@@ -65,7 +64,6 @@ def open_items(url: str, store: str) -> Iterator[Connection]:
     with open_rms(url, store, writing=True) as connection:
         with connection.begin():
             check_schema(connection, store, REQUIRED)
-            check_lengths(connection, store)
         with connection.begin():
             take_lock(connection, store)
         yield connection

@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, false, func, inspect, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, Table, false, func, or_, select, text
 
 from data_contracts.documents import sku_key
-from data_contracts.errors import SchemaMismatch, StoreUnavailable
+from data_contracts.errors import StoreUnavailable
 from tasks.rms import tables as rms
 from tasks.rms.dialects import Money, ten_thousandths
 
@@ -135,29 +135,6 @@ _APPLICATION_LOCK = text(
     "@LockOwner = 'Session', @LockTimeout = 0; SELECT @taken"
 )
 _ADVISORY_LOCK = text(f"SELECT pg_try_advisory_lock(hashtextextended('{LOCK_NAME}/' || current_schema(), 0))")
-
-
-def check_lengths(connection: Connection, store: str) -> None:
-    """`SchemaMismatch` if a text that is written here is narrower than RMS has it."""
-    found = {
-        (table.lower(), column["name"].lower()): getattr(column["type"], "length", None)
-        for (_, table), columns in inspect(connection).get_multi_columns(filter_names=list(REQUIRED)).items()
-        for column in columns
-    }
-    narrower = []
-    for table, names in REQUIRED.items():
-        for name in names:
-            wanted = getattr(rms.metadata.tables[table].c[name].type, "length", None)
-            live = found.get((table.lower(), name.lower()))
-            if wanted and live and live < wanted:
-                narrower.append(f"{table}.{name} ({live} instead of {wanted})")
-    if narrower:
-        raise SchemaMismatch(
-            f"The RMS database of store `{store}` has narrower texts than RMS: {', '.join(narrower[:8])}. "
-            "Retrying cannot clear this; nothing was written.",
-            next_step="report this with the version of RMS",
-            store=store,
-        )
 
 
 def headquarters(connection: Connection) -> str:

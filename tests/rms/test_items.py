@@ -163,7 +163,7 @@ def test_an_inactive_product_is_marked_never_deleted_and_never_created(counter: 
 def test_texts_are_cut_and_said_and_the_whole_name_is_kept(small_counter: Counter) -> None:
     name = "A name that is a good deal longer than thirty characters"
     answers = small_counter.send(
-        product("LONG", name=name, unit_of_measure="dozen", sub_description_2="y" * 31),
+        product("LONG", name=name, price="1.00", unit_of_measure="dozen", sub_description_2="y" * 31),
         product("BOTH", name=name, long_description="Told at length."),
         product("EMOJI", name="n" * 29 + "\N{GRINNING FACE}"),
     )
@@ -339,12 +339,15 @@ def test_departments_and_categories_are_found_by_code_then_by_name_else_created(
         "Code": "LAMPS",
         "DBTimeStamp": 0,
     }
-    assert answers["B"].notes == ("Department `GARDEN` was created.", "Category `LAMPS` was created.")
+    free = ("The hub has no price: it stands at the till for 0.00.",)
+    assert answers["B"].notes == (*free, "Department `GARDEN` was created.", "Category `LAMPS` was created.")
     assert answers["D"].notes == (
+        *free,
         "Filed without a department: the hub names none and the store has no default.",
         "Category `LAMPS` was left out: the item has no department.",
     )
     assert answers["E"].notes == (
+        *free,
         "Supplier `NOBODY` was left out: the till does not know it. Add it in RMS.",
     )
     assert counter.item("E")["SupplierID"] == 0
@@ -356,7 +359,8 @@ def test_what_may_not_be_created_goes_to_the_default_department_or_is_refused(sm
     small_counter.policy(create_departments=False, create_categories=False, default_department="home")
 
     answers = small_counter.send(
-        product("A", department_code="GARDEN", category_code="ROSES"), product("B", tax_code="TAX")
+        product("A", price="1.00", department_code="GARDEN", category_code="ROSES"),
+        product("B", tax_code="TAX"),
     )
 
     assert (refused.state, refused.rule) == ("refused", "department")
