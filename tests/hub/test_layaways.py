@@ -706,7 +706,8 @@ def test_lost_pick_up_that_arrives_after_the_one_rung_again_waits_instead(stocke
     assert stocked.prove() == []
 
 
-def test_what_is_left_of_a_layaway_is_picked_up_after_the_lost_part_was_rung_again(stocked: World) -> None:
+def a_part_rung_again(stocked: World) -> None:
+    """One of three units is picked up; RMS loses that ticket, and the shop rings it again."""
     opened(stocked)
     part = make_order(77, [("SKU-1", 2, "10.00")], taken=[1])
     stocked.orders(part, pick_up(500, [("SKU-1", 1, "10.00")]), sequence=3)
@@ -714,6 +715,10 @@ def test_what_is_left_of_a_layaway_is_picked_up_after_the_lost_part_was_rung_aga
     stocked.baseline(sequence=2, epochs=RESTORED)
     stocked.orders(*again(1), sequence=4, epoch=2)
     stocked.advance()
+
+
+def test_what_is_left_of_a_layaway_is_picked_up_after_the_lost_part_was_rung_again(stocked: World) -> None:
+    a_part_rung_again(stocked)
     assert pending(stocked) == [("S1/2/ticket/410", "picked_up_before")]
 
     rest = make_order(77, [("SKU-1", 0, "10.00")], taken=[3], closed=True, deposits=[("0.00", 411)])
@@ -728,13 +733,7 @@ def test_what_is_left_of_a_layaway_is_picked_up_after_the_lost_part_was_rung_aga
 
 
 def test_pick_up_rung_again_is_discarded_and_the_order_goes_on(stocked: World) -> None:
-    opened(stocked)
-    part = make_order(77, [("SKU-1", 2, "10.00")], taken=[1])
-    stocked.orders(part, pick_up(500, [("SKU-1", 1, "10.00")]), sequence=3)
-    stocked.advance()
-    stocked.baseline(sequence=2, epochs=RESTORED)
-    stocked.orders(*again(1), sequence=4, epoch=2)
-    stocked.advance()
+    a_part_rung_again(stocked)
 
     discard(stocked.hub, stocked.settings, ["S1/2/ticket/410"], why="same goods", by="Ann", now=NOW)
     stocked.advance()
@@ -745,13 +744,7 @@ def test_pick_up_rung_again_is_discarded_and_the_order_goes_on(stocked: World) -
 
 
 def test_pick_up_that_left_the_shop_twice_is_released_by_waiving_the_rule(stocked: World) -> None:
-    opened(stocked)
-    part = make_order(77, [("SKU-1", 2, "10.00")], taken=[1])
-    stocked.orders(part, pick_up(500, [("SKU-1", 1, "10.00")]), sequence=3)
-    stocked.advance()
-    stocked.baseline(sequence=2, epochs=RESTORED)
-    stocked.orders(*again(1), sequence=4, epoch=2)
-    stocked.advance()
+    a_part_rung_again(stocked)
 
     release(
         stocked.hub,
