@@ -29,6 +29,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs on both databases is a slow test on PostgreSQL; what is for PostgreSQL alone is not."""
+    for item in items:
+        given = getattr(item, "callspec", None)
+        chosen = any(mark.args[0] == "hub_url" for mark in item.iter_markers("parametrize"))
+        if given is not None and given.params.get("hub_url") == "postgresql" and not chosen:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
     """The PostgreSQL server of the tests; skips where none is named."""
