@@ -19,6 +19,8 @@ INSERT INTO [ReasonCode] ([Type], [Code], [Description]) VALUES (:Type, :Code, :
 
 INSERT INTO [Register] ([StoreID], [Number], [Description]) VALUES (:StoreID, :Number, :Description);
 
+INSERT INTO [Supplier] ([SupplierName], [Code], [LastUpdated]) VALUES (:SupplierName, :Code, :LastUpdated);
+
 INSERT INTO [Tax] ([Description], [Code], [Percentage]) VALUES (:Description, :Code, :Percentage);
 
 INSERT INTO [Tender] ([DisplayOrder], [Description], [Code]) VALUES (:DisplayOrder, :Description, :Code);
