@@ -17,26 +17,30 @@ from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import patch
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, event, insert
 from sqlalchemy.dialects.mssql import pyodbc
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import TextClause
 
+from data_contracts.products import Owner
+from data_contracts.till_items import TRANSFERABLE, Policy
 from deployments.sample_store import bulk
 from deployments.sample_store.build import build_store
 from deployments.sample_store.store import SampleStore
 from deployments.sample_store.tickets import read_invoices
 from deployments.sample_store.till import run_till
 from tasks.rms import connection as rms_connection
-from tasks.rms import sql_server
+from tasks.rms import sql_server, tables
 from tasks.rms.dialects import current_rowversion, read_bound
+from tasks.rms.item_writing import ItemWriter, open_items, try_rights
 from tasks.settings import Settings
 from tasks.use_cases.baselining import baseline_store
 from tasks.use_cases.checking import check_installation
 from tasks.use_cases.exporting import export_orders
 from tasks.use_cases.resending import resend
 from tasks.use_cases.stating import publish_statement
-from tests.rms_database import NOON, Till
+from tests.hub_products import product
+from tests.rms_database import NOON, Till, stock_up
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -128,7 +132,7 @@ def collect(folder: Path) -> Catalogue:
     """Run everything that reads or writes RMS, in a folder, and return what was asked."""
     catalogue: Catalogue = {}
     with recording(catalogue):
-        for place, act in enumerate((_a_shop, _a_sample_store)):
+        for place, act in enumerate((_a_shop, _a_sample_store, _products)):
             (folder / str(place)).mkdir()
             act(folder / str(place))
     _said_as_text(catalogue)
@@ -210,6 +214,28 @@ def _a_sample_store(folder: Path) -> None:
         store.receipts()
         store.open_orders()
     run_till(url, 60_000, 1, max_tickets=20)
+
+
+def _products(folder: Path) -> None:
+    """Products created, changed, found by an alias, filed anew and made inactive."""
+    url = f"sqlite:///{folder / 'rms.db'}"
+    till = Till(url)
+    till.create()
+    stock_up(till)
+    with till.writing() as connection:
+        connection.execute(insert(tables.alias).values(ItemID=2, Alias="HUB-2"))
+    everything = dict.fromkeys(TRANSFERABLE, Owner.HUB)
+    filed: dict[str, Any] = {"department_code": "GARDEN", "category_code": "LAMPS", "supplier_code": "ACME"}
+    offered = (
+        product("NEW", "4006381333931", price="1.00", reorder_number="A1", **filed),
+        product("SKU-1", "111", price="2.00", reorder_number="A2", **filed),
+        product("HUB-2", active=False),
+    )
+    for owners in ({}, everything):
+        policy = Policy("S1", owners=owners, create_suppliers=True)
+        with open_items(url, "S1") as connection:
+            try_rights(connection)
+            ItemWriter(connection, policy, NOON).apply(offered)
 
 
 def _said_as_text(catalogue: Catalogue) -> None:
