@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_contracts.amounts import counted
 from data_contracts.documents import STREAM_ORDERS
 from data_contracts.errors import ContractBroken
 from data_contracts.manifest import Reason
@@ -55,15 +56,15 @@ class Standing:
         behind = "all is imported" if waiting == 0 else f"{waiting} batches wait to be imported"
         needs = "nothing needs a person" if people == 0 else f"waiting for a person: {people}"
         held = sum(store.held_back for store in self.stores)
-        late = f" {held} tickets are held back by an open transaction in RMS." if held else ""
+        late = f" {counted(held, 'ticket')} held back by an open transaction in RMS." if held else ""
         return (
-            f"{len(self.stores)} stores, {behind}, {needs}; {self.shortfalls} stock levels below zero."
-            f"{self._orders}{late}{self._products}"
+            f"{counted(len(self.stores), 'store')}, {behind}, {needs}; "
+            f"{counted(self.shortfalls, 'stock level')} below zero.{self._orders}{late}{self._products}"
         )
 
     @property
     def _products(self) -> str:
-        return f" {self.not_at_till} products are not yet at a till." if self.not_at_till else ""
+        return f" Not yet at a till: {counted(self.not_at_till, 'product')}." if self.not_at_till else ""
 
     @property
     def _orders(self) -> str:
@@ -72,7 +73,10 @@ class Standing:
         expired = sum(store.hub.expired for store in self.stores)
         if not (layaways or waiting or expired):
             return ""
-        return f" {layaways} layaways are open, {waiting} backorders wait for stock, {expired} have expired."
+        return (
+            f" Open: {counted(layaways, 'layaway')}; waiting for stock: {counted(waiting, 'backorder')}; "
+            f"expired: {expired}."
+        )
 
 
 @dataclass(frozen=True)

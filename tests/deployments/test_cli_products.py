@@ -126,7 +126,7 @@ def test_one_product_is_found_by_any_code_in_all_stores(said: dict[str, Said]) -
 
 
 def test_status_says_in_a_sentence_what_is_not_at_a_till(said: dict[str, Said]) -> None:
-    assert said["status"].text.endswith("1 products are not yet at a till.")
+    assert said["status"].text.endswith("Not yet at a till: 1 product.")
 
 
 def test_import_without_a_file_asks_for_one(tmp_path: Path) -> None:

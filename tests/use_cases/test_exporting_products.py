@@ -552,7 +552,7 @@ def test_status_counts_products_not_yet_at_a_till_of_stores_that_get_any(shops: 
     assert "products" not in show_standing(shops.settings).sentence
 
     shops.export()
-    assert show_standing(shops.settings).sentence.endswith(" 2 products are not yet at a till.")
+    assert show_standing(shops.settings).sentence.endswith(" Not yet at a till: 2 products.")
 
     shops.till.apply(shops.exchange)
     shops.export()
