@@ -74,8 +74,12 @@ def show_export(store: str, report: ExportReport) -> None:
                 ("older than the baseline, left alone", report.before_baseline),
             ],
         ),
-        "Batches: " + (", ".join(f"`{path}`" for path in report.batches) or "none"),
+        _batches(report.batches),
     )
+
+
+def _batches(paths: Sequence[str]) -> str:
+    return "Batches: " + (", ".join(f"`{path}`" for path in paths) or "none")
 
 
 def show_resend(label: str, report: ResendReport) -> None:
@@ -107,7 +111,7 @@ def show_resend(label: str, report: ResendReport) -> None:
                 ("left out: numbers under which RMS holds nothing", report.absent),
             ],
         ),
-        "Batches: " + (", ".join(f"`{path}`" for path in report.batches) or "none"),
+        _batches(report.batches),
     )
 
 

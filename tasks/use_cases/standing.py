@@ -15,7 +15,7 @@ from tasks.exchange import batches
 from tasks.exchange.folder import Folder, open_folder
 from tasks.hub.database import open_hub
 from tasks.hub.product_standing import till_standing
-from tasks.hub.status import HubStatus, StoreStatus, hub_status
+from tasks.hub.status import StoreStatus, hub_status
 from tasks.settings import Settings
 from tasks.use_cases.importing import find_waiting
 
@@ -103,24 +103,16 @@ def show_standing(settings: Settings) -> Standing:
         found = hub_status(hub)
         with hub.reading() as connection:
             tills = [till_standing(connection, settings, code) for code in sorted(settings.stores)]
+    waiting = find_waiting(settings)  # gives its connection back before the next one is taken
     with open_folder(settings) as folder:
-        return _standing(settings, folder, found, sum(till.not_at_till for till in tills))
+        stores = tuple(_store(folder, store, len(waiting.get(store.store, ()))) for store in found.stores)
+    not_at_till = sum(till.not_at_till for till in tills)
+    return Standing(stores, found.products, found.shortfalls, not_at_till)
 
 
-def _standing(settings: Settings, folder: Folder, found: HubStatus, not_at_till: int) -> Standing:
-    waiting = find_waiting(settings)
-    stores = []
-    for store in found.stores:
-        head = batches.newest_position(folder, store.store, STREAM_ORDERS)
-        stores.append(
-            StoreStanding(
-                store,
-                len(waiting.get(store.store, ())),
-                head.checked_utc if head else "",
-                head.held_back if head else 0,
-            )
-        )
-    return Standing(tuple(stores), found.products, found.shortfalls, not_at_till)
+def _store(folder: Folder, store: StoreStatus, waiting: int) -> StoreStanding:
+    head = batches.newest_position(folder, store.store, STREAM_ORDERS)
+    return StoreStanding(store, waiting, head.checked_utc if head else "", head.held_back if head else 0)
 
 
 def hub_is_elsewhere(settings: Settings) -> bool:
