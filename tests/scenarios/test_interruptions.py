@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import os
 import pkgutil
 import shutil
 import subprocess
 import sys
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 import tasks
 from data_contracts.codes import LAYAWAY
@@ -38,7 +36,7 @@ from tasks.use_cases.importing import fetch_batches, find_waiting, import_batche
 from tasks.use_cases.receiving import receive_stock
 from tasks.use_cases.reconciling import reconcile_stores
 from tasks.use_cases.stating import publish_statement
-from tests.conftest import HUB_VARIABLE
+from tests.databases import Server
 from tests.scenarios.installation import STORES, Installation, install
 
 for _module in pkgutil.walk_packages(tasks.__path__, "tasks."):
@@ -417,36 +415,24 @@ def test_a_process_that_is_really_killed_is_followed_by_one_that_completes(
 
 @pytest.fixture(scope="module")
 def on_postgres(
-    story: Story, tmp_path_factory: pytest.TempPathFactory
+    story: Story, postgres_server: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], Installation]]:
     """Makes installations before the first step, each with a hub in a schema of its own."""
-    server = os.environ.get(HUB_VARIABLE)
-    if not server:
-        pytest.skip(f"{HUB_VARIABLE} names no PostgreSQL server")
-    names: list[str] = []
-    engine = create_engine(server)
+    with ExitStack() as schemas:  # dropped one by one: all in one transaction hold more locks than there are
 
-    def make() -> Installation:
-        names.append(f"tb_{uuid.uuid4().hex[:12]}")
-        with engine.begin() as connection:
-            connection.execute(text(f"CREATE SCHEMA {names[-1]}"))
-        folder = copy(story.folder / "steps" / "0", tmp_path_factory.mktemp("postgres") / "installation")
-        file = folder / "tillbridge.toml"
-        url = f"{server}{'&' if '?' in server else '?'}options=-csearch_path%3D{names[-1]}"
-        file.write_text(file.read_text(encoding="utf-8").replace("sqlite:///hub.db", url), encoding="utf-8")
-        made = installed(folder)
-        migrate(made.settings.hub_url)
-        with open_hub(made.settings.hub_url) as hub:
-            configure(hub, made.settings)
-        return made
+        def make() -> Installation:
+            url = schemas.enter_context(postgres_server.schema())
+            folder = copy(story.folder / "steps" / "0", tmp_path_factory.mktemp("postgres") / "installation")
+            file = folder / "tillbridge.toml"
+            configured = file.read_text(encoding="utf-8").replace("sqlite:///hub.db", url)
+            file.write_text(configured, encoding="utf-8")
+            made = installed(folder)
+            migrate(made.settings.hub_url)
+            with open_hub(made.settings.hub_url) as hub:
+                configure(hub, made.settings)
+            return made
 
-    try:
         yield make
-    finally:
-        with engine.begin() as connection:
-            for name in names:
-                connection.execute(text(f"DROP SCHEMA IF EXISTS {name} CASCADE"))
-        engine.dispose()
 
 
 @pytest.fixture(scope="module")
