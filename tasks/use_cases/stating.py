@@ -23,6 +23,7 @@ from tasks.settings import Settings
 from tasks.use_cases.store_session import (
     NumberRanges,
     StoreSession,
+    begins_epoch,
     check_same_database,
     open_store,
     parted,
@@ -115,6 +116,12 @@ def _state(
         waiting |= position.waiting_numbers(TICKET).keys() & written.keys()
         local = moment.astimezone(ZoneInfo(settings.store(store).time_zone)).replace(tzinfo=None)
         reading = store_reading(settings, session, position)
+        home_types = settings.store(store).codes.home_order_types
+        open_orders = reader.open_order_numbers(session.connection, session.store_id, home_types)
+        if begins_epoch(position, written, open_orders):
+            from tasks.use_cases.common_documents import refuse_former_database
+
+            refuse_former_database(session, reading, folder, position)
         since = _since(session, reading, position, days, local)
         inside = reader.numbers_counted_since(session.connection, reading, position.start, since)
         inside &= written.keys()
@@ -125,8 +132,7 @@ def _state(
             frames = read_tickets(session.connection, reading, part)
             waiting |= _still_written(frames.tickets, frames.unsettled, position, bound)
             totals.add(frames.only(set(part) - waiting))
-        home_types = settings.store(store).codes.home_order_types
-        orders = _read_orders(session, reading, position, bound, since, home_types)
+        orders = _read_orders(session, reading, position, bound, since, home_types, open_orders)
     faults.point("statement.read")
     tables = {**totals.tables(days, local.date(), orders.deposits), "open_orders": orders.open}
     warn_of_held_back(store, STREAM_STATEMENT, held_back)
@@ -201,6 +207,7 @@ def _read_orders(
     bound: int,
     since: datetime | None,
     home_types: Sequence[int],
+    open_orders: Collection[int],
 ) -> _Orders:
     """Open orders as of the bound, and the deposits written until then and counted since a local time.
 
@@ -213,8 +220,7 @@ def _read_orders(
 
     connection, store_id = session.connection, session.store_id
     closed = NumberRanges(position.closed_orders)
-    still_open = reader.open_order_numbers(connection, store_id, home_types)
-    still_open = {number for number in still_open if number not in closed}
+    still_open = {number for number in open_orders if number not in closed}
     deposits = deposits_since(connection, reading, position.start, bound, since)
     types = reader.order_types(connection, store_id, set(deposits.orders.values()))
     wanted = still_open | {n for n, kind in types.items() if kind not in home_types and n not in closed}
@@ -230,8 +236,8 @@ def _read_orders(
     later = reader.find_changed_orders(connection, store_id, Mark(rowversion=bound - 1), _NO_BOUND, None)
     waiting |= later.keys() & position.open_orders
     columns = list(FILES[STREAM_STATEMENT]["open_orders"])
-    open_orders = pd.concat(stated, ignore_index=True)[columns] if stated else pd.DataFrame(columns=columns)
-    return _Orders(open_orders, sums, waiting)
+    as_stated = pd.concat(stated, ignore_index=True)[columns] if stated else pd.DataFrame(columns=columns)
+    return _Orders(as_stated, sums, waiting)
 
 
 _NO_BOUND = 2**63 - 1

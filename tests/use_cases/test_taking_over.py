@@ -397,6 +397,9 @@ def test_a_younger_backup_of_the_database_that_was_replaced_is_refused_as_well(l
         shop.export()
     with pytest.raises(CursorWentBack, match="is one that was replaced: it has ticket 4, which was lost"):
         resend(shop.settings, "S1", numbers=(4, 4))
+    with pytest.raises(CursorWentBack, match="is one that was replaced: it has ticket 4, which was lost"):
+        publish_statement(shop.settings, "S1")
+    assert shop.manifests("statement") == []
 
 
 # -- interrupted ------------------------------------------------------------------------------------
