@@ -182,10 +182,14 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-def run(settings: Settings) -> None:
-    """The whole story; what is done already stays as it is."""
-    for step in STEPS:
+def run(settings: Settings, first: int = 0) -> None:
+    """The story from a step on, or the whole of it; what is done already stays as it is."""
+    for step in STEPS[first:]:
         step(settings)
+
+
+SHARES = 6
+"""Parts of the longest test, so that several workers share it."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,13 @@ class Story:
     def last(self, name: str) -> Pass:
         """The last time the run passed that point."""
         return next(found for found in reversed(self.passes) if found.name == name)
+
+    def images_at_ends(self) -> list[tuple[Path, Pass]]:
+        """Of each point in each step the first and the last image: what lies between is of the same kind."""
+        of: dict[tuple[int, str], list[tuple[Path, Pass]]] = {}
+        for image, at in self.images:
+            of.setdefault((at.step, at.name), []).append((image, at))
+        return [image for images in of.values() for image in (images[0], *images[1:][-1:])]
 
 
 def installed(folder: Path) -> Installation:
@@ -356,15 +367,15 @@ def test_a_run_that_dies_at_a_fault_point_is_repeated_to_the_same_end(
 
 
 @pytest.mark.slow
-def test_every_state_of_the_disk_that_a_kill_can_leave_is_gone_on_from_to_the_same_end(
-    story: Story, tmp_path: Path
-) -> None:
-    """The disk as it was at each pass of each point: no rollback and no `finally` has cleaned up."""
-    assert len(story.images) > 60
-    for image, at in story.images:
+@pytest.mark.parametrize("share", range(SHARES))
+def test_the_disk_as_a_kill_leaves_it_is_gone_on_from_to_the_same_end(share: int, story: Story) -> None:
+    """At each point of each step, first and last: no rollback and no `finally` has cleaned up."""
+    ends = story.images_at_ends()
+    assert len(ends) > 100
+    for image, at in ends[share::SHARES]:
         killed = installed(image)
 
-        run(killed.settings)
+        run(killed.settings, at.step)
 
         try:
             assert_came_to_the_same(killed, story.figures)
