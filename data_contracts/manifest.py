@@ -10,6 +10,7 @@ Names in a stream's folder `<store>/<stream>/`:
     acks/000412-9f2c51d07ab3.ack.json     the hub's answer
     acks/outstanding.json                 what the hub still lacks (in the orders stream only)
     archive/...                           what the hub has taken in, files and manifest
+    archive/cleaned.json                  up to where it was cleaned away (in the orders stream only)
     head.json                             where the publisher stands; written only by it
 """
 
@@ -36,6 +37,7 @@ ARCHIVE_FOLDER = "archive"
 MANIFEST_SUFFIX = ".manifest.json"
 ACK_SUFFIX = ".ack.json"
 OUTSTANDING_NAME = "outstanding.json"
+CLEANED_NAME = "cleaned.json"
 
 _BATCH_NAME = re.compile(r"^(?P<sequence>[0-9]{6,})-(?P<batch_id>[0-9a-f]{12})$")
 
@@ -310,6 +312,23 @@ class Outstanding(Record):
     as_of_utc: str
 
 
+class Cleaned(Record):
+    """How far the archive of a stream was cleaned: what is not there any more is not lost, but taken in.
+
+    No batch above `sequence` was removed, and none that was removed held a ticket above `ticket` or an order
+    above `order` that counts today.
+    """
+
+    store: str
+    stream: str
+    sequence: int
+    ticket: int = 0
+    order: int = 0
+    position: Position = Position()
+    """Where the stream stood after that batch."""
+    as_of_utc: str
+
+
 class Head(Record):
     """Where the publisher of a stream stands. The greater of head and newest manifest counts."""
 
@@ -336,3 +355,9 @@ def parse_batch_name(name: str) -> tuple[int, str] | None:
             found = _BATCH_NAME.match(name.removesuffix(suffix))
             return (int(found["sequence"]), found["batch_id"]) if found else None
     return None
+
+
+def batch_of_file(name: str) -> tuple[int, str] | None:
+    """(sequence, batch id) of the batch that a file belongs to by its name; None for `head.json` and such."""
+    found = _BATCH_NAME.match(name.partition(".")[0])
+    return (int(found["sequence"]), found["batch_id"]) if found else None

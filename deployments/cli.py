@@ -473,6 +473,38 @@ def advance(
         context.exit(EXIT_ATTENTION)
 
 
+@cli.command()
+@click.argument("stores", nargs=-1)
+@_DRY_RUN
+@_JSON
+@click.pass_context
+def clean(context: click.Context, stores: Sequence[str], dry_run: bool, as_json: bool) -> None:
+    """Remove old batches and acknowledgements of STORES (default: all) from the exchange folder.
+
+    [retention] says how long they stay. Heads, baselines and the newest batch of each stream always do, and
+    what the hub lacks with the batch before it. What killed exports left goes as well.
+    """
+    from tasks.use_cases.cleaning import clean_exchange
+
+    report = clean_exchange(_settings(context), stores, dry_run=dry_run)
+    if as_json:
+        show_json(report)
+    else:
+        told = [s for s in report.stores if s.anything]
+        if told:
+            show_table(
+                ("store", "batches", "answers", "killed exports", "files", "inbox"),
+                [(s.store, s.batches, s.answers, s.leftovers, s.files, s.inbox) for s in told],
+            )
+        for text in (text for store in report.stores for text in store.kept):
+            say(text, indent=0)
+        say(report.sentence, indent=0)
+    for store, text in report.failures.items():
+        click.echo(f"{store} stopped: {text}", err=True)
+    if report.failures:
+        context.exit(EXIT_ATTENTION)
+
+
 @cli.command("export-products")
 @click.argument("stores", nargs=-1)
 @click.option("--retry", is_flag=True, help="Send at once what a till has refused.")

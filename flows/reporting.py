@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tasks.hub.products import CatalogOutcome
     from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder, StoreAdvance
     from tasks.use_cases.applying_products import ProductsReport
+    from tasks.use_cases.cleaning import Cleaning
     from tasks.use_cases.exporting import ExportReport
     from tasks.use_cases.exporting_products import ProductExports
     from tasks.use_cases.importing import ImportSummary
@@ -458,6 +459,28 @@ def show_reconciliation(result: Reconciliation) -> None:
     if result.explained:
         parts += ["## Explained", "\n".join(f"- {text}" for text in result.explained)]
     _publish("reconcile", *parts)
+
+
+def show_cleaning(label: str, report: Cleaning) -> None:
+    """What was removed of each store, and what is old and stays; an artifact if there is anything to say."""
+    log = get_run_logger()
+    log.info(report.sentence)
+    for store, text in report.failures.items():
+        log.error("%s stopped: %s", store, text)
+    told = [store for store in report.stores if store.anything or store.kept]
+    if not (told or report.failures):
+        return
+    parts = [f"# {report.sentence}"]
+    if told:
+        parts.append(
+            table(
+                ("store", "batches", "acknowledgements", "killed exports", "files", "copies in the inbox"),
+                [(s.store, s.batches, s.answers, s.leftovers, s.files, s.inbox) for s in told],
+            )
+        )
+    parts += [f"- {text}" for store in told for text in store.kept]
+    parts += [f"**{store} stopped:** {text}" for store, text in report.failures.items()]
+    _publish(f"clean-exchange-{label}", *parts)
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

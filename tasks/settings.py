@@ -123,6 +123,15 @@ class ExchangeSettings(Section):
     """Where the hub keeps fetched batches until they are imported; local, may be deleted at rest."""
 
 
+class RetentionSettings(Section):
+    """[retention]: how long the exchange folder keeps what the hub has taken in; cleaned by the hub."""
+
+    archive_days: int = Field(default=90, ge=0, le=36_500)
+    """Age of archived batches that are removed, in days before the stream's newest; 0 keeps all."""
+    acks_days: int = Field(default=90, ge=0, le=36_500)
+    """The same of acknowledgements."""
+
+
 class CatalogStoreSettings(Section):
     """[catalog.stores.CODE]: which products a store's till gets."""
 
@@ -287,6 +296,7 @@ class Settings(Section):
 
     hub: HubSettings = HubSettings()
     exchange: ExchangeSettings = ExchangeSettings()
+    retention: RetentionSettings = RetentionSettings()
     catalog: CatalogSettings = CatalogSettings()
     warehouses: dict[Code, WarehouseSettings] = {}
     channel_warehouses: tuple[ChannelWarehouse, ...] = ()

@@ -32,6 +32,7 @@ from tasks.use_cases.inbox import BatchRef
 if TYPE_CHECKING:
     from tasks.hub.products import CatalogOutcome
     from tasks.use_cases.applying_products import ProductsReport
+    from tasks.use_cases.cleaning import CleanedStore
     from tasks.use_cases.exporting import ExportReport
     from tasks.use_cases.exporting_products import ProductExport
     from tasks.use_cases.quarantine import DeskReport
@@ -174,6 +175,14 @@ def export_products(settings: Settings, store: str, retry: bool, dry_run: bool) 
     from tasks.use_cases.exporting_products import export_store_products
 
     return export_store_products(settings, store, retry=retry, dry_run=dry_run)
+
+
+@task(name="clean", task_run_name="clean-{store}", **_RETRIES)
+def clean_store(settings: Settings, store: str, dry_run: bool) -> CleanedStore:
+    """Remove old batches and answers of a store from the exchange folder."""
+    from tasks.use_cases.cleaning import clean_store
+
+    return clean_store(settings, store, dry_run=dry_run)
 
 
 @task(name="reconcile", **_RETRIES)

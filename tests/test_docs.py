@@ -23,6 +23,7 @@ from tasks.settings import (
     ExchangeSettings,
     HubSettings,
     ProductSettings,
+    RetentionSettings,
     StoreSettings,
     WarehouseSettings,
     load_settings,
@@ -35,6 +36,7 @@ EXAMPLE = ROOT / "deployments" / "tillbridge.example.toml"
 SECTIONS: dict[str, type[BaseModel]] = {
     "hub": HubSettings,
     "exchange": ExchangeSettings,
+    "retention": RetentionSettings,
     "catalog": CatalogSettings,
     "catalog.stores": CatalogStoreSettings,
     "warehouses": WarehouseSettings,

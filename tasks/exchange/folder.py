@@ -40,6 +40,8 @@ faults.declare(
     "exchange.replaced",
     "exchange.move",
     "exchange.moved",
+    "exchange.remove",
+    "exchange.removed",
 )
 
 
@@ -80,6 +82,9 @@ class Folder(Protocol):
 
         FileNotFoundError if neither name exists; `BatchAltered` if both do with other content.
         """
+
+    def remove(self, path: str) -> None:
+        """Let a file be gone; done if it is not there."""
 
 
 @contextmanager

@@ -131,6 +131,15 @@ class LocalFolder:
             _flush_folder(target.parent)
             faults.point("exchange.moved")
 
+    def remove(self, path: str) -> None:
+        """Let a file be gone; done if it is not there."""
+        place = self._place(path)
+        with _explained("removing", path, self.root):
+            self._check_root()
+            faults.point("exchange.remove")
+            _patiently(lambda: place.unlink(missing_ok=True))
+            faults.point("exchange.removed")
+
     def _place(self, path: str) -> Path:
         return self.root.joinpath(*steps_of(path))
 

@@ -15,6 +15,7 @@ import logging
 import posixpath
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -173,6 +174,20 @@ class SftpFolder:
             faults.point("exchange.moved")
 
         self._tried("moving", path, effect)
+
+    def remove(self, path: str) -> None:
+        """Let a file be gone; done if it is not there."""
+        place = self._place(path)
+
+        def effect(client: paramiko.SFTPClient) -> None:
+            self._check_root(client)
+            faults.point("exchange.remove")
+            for name in (remote.before(place), place):  # else what it was before would be read for it
+                with suppress(FileNotFoundError):
+                    client.remove(name)
+            faults.point("exchange.removed")
+
+        self._tried("removing", path, effect)
 
     def _place(self, path: str) -> str:
         return posixpath.join(self.root, *steps_of(path))

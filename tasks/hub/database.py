@@ -34,6 +34,21 @@ SCHEMA_REVISION = "0005"
 BUSY_SECONDS = 60
 """How long SQLite waits for another writer."""
 
+PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds
+}
+"""How long a server of PostgreSQL may be silent; what `url` says instead counts."""
+
+_HOLD_NO_LOCKS = (
+    "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; "
+    "SET tcp_user_timeout = 60000"
+)
+"""Asked of the server: a machine that loses its power in an import would hold its store for two hours."""
+
 _WRITES = "tillbridge_writes"
 _MIGRATING = 7_455_127
 """Key of PostgreSQL's advisory lock: any number that is always the same."""
@@ -197,16 +212,28 @@ def _engine(url: str) -> Engine:
                 f"The hub cannot run on `{parsed.get_backend_name()}`; it runs on sqlite and postgresql.",
                 next_step="correct `url` in [hub] of tillbridge.toml",
             )
-        engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+        of_server = parsed.get_backend_name() == "postgresql"
+        patience = {name: value for name, value in PATIENCE.items() if name not in parsed.query}
+        engine = create_engine(
+            parsed, hide_parameters=True, pool_pre_ping=True, connect_args=patience if of_server else {}
+        )
     except (ArgumentError, ImportError) as error:
         raise ConfigurationError(
             "The hub's database URL cannot be used: it is not a URL of sqlite or postgresql+psycopg.",
             next_step="correct `url` in [hub] of tillbridge.toml",
         ) from error
-    if parsed.get_backend_name() == "sqlite":
+    if of_server:
+        event.listen(engine, "connect", _prepare_postgresql)
+    else:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    connection.autocommit = True  # what is set in a transaction that is rolled back is forgotten
+    connection.execute(_HOLD_NO_LOCKS)
+    connection.autocommit = False
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from data_contracts.documents import FILES
 from data_contracts.errors import BatchAltered, TransferInterrupted
-from data_contracts.manifest import SCHEMA_VERSION, Manifest, batch_name
+from data_contracts.manifest import SCHEMA_VERSION, Manifest, batch_name, batch_of_file
 from tasks.exchange import batches
 from tasks.settings import Settings
 
@@ -98,6 +98,17 @@ def _not_in_inbox(ref: BatchRef, why: str) -> TransferInterrupted:
         next_step="run the import again: it fetches the batch anew",
         batch=ref.path,
     )
+
+
+def held(settings: Settings, store: str) -> list[BatchRef]:
+    """The batches of a store of which anything is in the inbox; none if it cannot be read."""
+    found = []
+    with contextlib.suppress(OSError):
+        for place in sorted((settings.inbox / store).glob("*/*")):
+            key = batch_of_file(place.name)
+            if key is not None and place.parent.name in FILES:
+                found.append(BatchRef(store, place.parent.name, *key))
+    return found
 
 
 def forget(settings: Settings, ref: BatchRef) -> None:

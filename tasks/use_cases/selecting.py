@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from data_contracts.documents import FILES, ORDER, ORDER_ROLES, STREAM_ORDERS, TICKET
 from data_contracts.errors import BatchAltered, ConfigurationError, ContractBroken
-from data_contracts.manifest import Manifest, Mark, Position
+from data_contracts.manifest import Cleaned, Manifest, Mark, Position
 from tasks.exchange import batches
+from tasks.exchange.cleaning import read_cleaned
 from tasks.exchange.folder import Folder
 from tasks.rms import reader
 from tasks.rms.dialects import read_bound
@@ -75,8 +76,8 @@ class Around(NamedTuple):
 def find_manifests(folder: Folder, store: str, sequence: int) -> tuple[list[Manifest], Around | None]:
     """The readable manifests of a sequence; if one is lost or cannot be read, what its neighbours say.
 
-    Raises `ConfigurationError` for a sequence that was never given out and `ContractBroken` where neither
-    the manifest nor a neighbour of it can be read.
+    Raises `ConfigurationError` for a sequence that was never given out, or was cleaned away, and
+    `ContractBroken` where neither the manifest nor a neighbour of it can be read.
     """
     names = batches.find_batches(folder, store, STREAM_ORDERS, sequence)
     if not names and sequence > batches.newest_sequence(folder, store, STREAM_ORDERS):
@@ -91,7 +92,17 @@ def find_manifests(folder: Folder, store: str, sequence: int) -> tuple[list[Mani
     manifests = [found for name in names if (found := _readable(folder, store, name)) is not None]
     if names and len(manifests) == len(names):
         return manifests, None
-    return manifests, _around(folder, store, sequence)
+    cleaned = read_cleaned(folder, store, STREAM_ORDERS)
+    if cleaned is not None and sequence <= cleaned.sequence:
+        raise ConfigurationError(
+            f"Batch {sequence} of {store}/{STREAM_ORDERS} was taken in by the hub and has been cleaned away "
+            "since, with those around it: nothing says any more which tickets were in it. Nothing was read; "
+            "retrying cannot clear this.",
+            next_step=_by_number_instead(store),
+            store=store,
+            sequence=sequence,
+        )
+    return manifests, _around(folder, store, sequence, cleaned)
 
 
 def _readable(folder: Folder, store: str, name: tuple[int, str]) -> Manifest | None:
@@ -100,8 +111,8 @@ def _readable(folder: Folder, store: str, name: tuple[int, str]) -> Manifest | N
     return None
 
 
-def _around(folder: Folder, store: str, sequence: int) -> Around:
-    """From the nearest readable manifests; before the first one stands the start mark."""
+def _around(folder: Folder, store: str, sequence: int, cleaned: Cleaned | None) -> Around:
+    """From the nearest readable manifests; before the first stands what was cleaned, or the start mark."""
     every = batches.every_batch(folder, store, STREAM_ORDERS)
     older = (_readable(folder, store, name) for name in reversed(every) if name[0] < sequence)
     newer = (_readable(folder, store, name) for name in every if name[0] > sequence)
@@ -118,8 +129,8 @@ def _around(folder: Folder, store: str, sequence: int) -> Around:
             store=store,
             sequence=sequence,
         )
-    start = Position(resume=stood.start, swept=stood.start)
-    return Around(before.position if before else start, stood, after.bound if after else None)
+    begin = cleaned.position if cleaned is not None else Position(resume=stood.start, swept=stood.start)
+    return Around(before.position if before else begin, stood, after.bound if after else None)
 
 
 def _by_number_instead(store: str) -> str:

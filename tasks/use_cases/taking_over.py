@@ -20,9 +20,18 @@ from data_contracts.errors import (
     CursorWentBack,
     NotBaselined,
 )
-from data_contracts.manifest import EpochStart, LastTicket, Manifest, Mark, Position, Waiting
+from data_contracts.manifest import (
+    CLEANED_NAME,
+    EpochStart,
+    LastTicket,
+    Manifest,
+    Mark,
+    Position,
+    Waiting,
+)
 from tasks import faults
 from tasks.exchange import batches
+from tasks.exchange.cleaning import read_cleaned
 from tasks.exchange.folder import Folder, open_folder
 from tasks.rms import reader
 from tasks.settings import Settings
@@ -65,7 +74,8 @@ def take_over(settings: Settings, store: str, *, now: Callable[[], datetime] = u
     it too. Where nothing is found in common (the backup is of the time of the baseline), all since the start
     mark counts as new, and the report says so.
 
-    Raises `ConfigurationError` if the store has no position, if no published ticket can be read any more, if
+    Raises `ConfigurationError` if the store has no position, if the backup is older than the batches that
+    have not been cleaned away, if no published ticket can be read any more, if
     the database is the one read before, one that was replaced itself or older than the baseline, and what
     `open_store` raises.
     """
@@ -207,11 +217,26 @@ def _after(
             "exchange folder",
             store=session.store,
         )
+    cleaned = read_cleaned(folder, session.store, STREAM_ORDERS)
+    if cleaned is not None and common.ticket <= cleaned.ticket:
+        raise ConfigurationError(
+            f"The RMS database of store `{session.store}` has no ticket above {cleaned.ticket} in common "
+            "with the batches that are still there. Those below were cleaned away, so nothing says where the "
+            "two part: tickets would be booked twice. Nothing was changed; retrying cannot clear this.",
+            next_step="restore a younger backup, or bring the whole archive of "
+            f"{session.store}/{STREAM_ORDERS} back from backups and delete its {CLEANED_NAME}",
+            store=session.store,
+        )
     newest = before.epochs[-1]
     begins = EpochStart(
         epoch=newest.epoch + 1,
         after_number=max(common.ticket, before.start.ticket_number),
-        after_order=max(common.order, _highest_order_at_start(folder, session.store, before)),
+        # A ticket above all that was cleaned away is in the database: so are the orders of then.
+        after_order=max(
+            common.order,
+            _highest_order_at_start(folder, session.store, before),
+            cleaned.order if cleaned is not None else 0,
+        ),
     )
     home_types = settings.store(session.store).codes.home_order_types
     closed = NumberRanges(before.closed_orders)

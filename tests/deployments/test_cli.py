@@ -194,6 +194,21 @@ def test_what_commands_print_as_json_can_be_read_by_scripts(journey: Journey) ->
     assert reconciled["stores"][0]["store"] == "S1"
 
 
+def test_clean_says_what_it_removes_and_what_it_would(journey: Journey) -> None:
+    assert journey.run("clean").out == "Nothing is old enough to be removed.\n"
+    left = journey.folder / "inbox" / "S1" / "orders" / "000009-00000000000f"
+    left.mkdir(parents=True)
+
+    rehearsed = journey.run("clean", "--dry-run")
+    assert left.exists()
+    done = journey.run("clean", "--json", name="json").data
+
+    assert "Would be removed: batches: 0; acknowledgements: 0; " in rehearsed.text
+    assert "copies in the inbox: 1." in rehearsed.text
+    assert (done["stores"][0]["inbox"], done["failures"]) == (1, {})
+    assert not left.exists()
+
+
 def test_quarantine_names_the_ticket_why_it_waits_and_what_to_do(journey: Journey) -> None:
     assert journey.run("quarantine").out == "The quarantine is empty.\n"
     with journey.shop() as shop:

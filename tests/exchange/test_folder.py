@@ -130,12 +130,25 @@ def test_moving_what_is_nowhere_says_so(folder: Folder) -> None:
         folder.move("S1/orders/b.csv", "S1/orders/archive/b.csv")
 
 
+def test_what_is_removed_is_gone_and_removing_it_again_is_done(folder: Folder, place: Place) -> None:
+    folder.publish(A, b"one")
+    folder.replace("S1/orders/head.json", b"two")
+    folder.replace("S1/orders/head.json", b"three")
+
+    for path in (A, A, "S1/orders/head.json", "S2/orders/never.csv"):
+        folder.remove(path)
+
+    assert place.names("S1/orders") == []
+    assert not folder.exists("S1/orders/head.json")
+
+
 def use(folder: Folder) -> None:
     """Everything that leaves a trace."""
     folder.take_into_use()
     folder.publish(A, LARGE)
     folder.replace("S1/orders/head.json", b"two")
     folder.move(A, "S1/orders/archive/a.csv")
+    folder.remove("S1/orders/archive/old.csv")
 
 
 POINTS = sorted(name for name in faults.NAMES if name.startswith("exchange."))

@@ -37,6 +37,7 @@ from data_contracts.parameters import (
 from flows.advance_backorders import advance_backorders
 from flows.advance_layaways import advance_layaways
 from flows.apply_products import apply_products
+from flows.clean_exchange import clean_exchange
 from flows.export_orders import export_orders
 from flows.export_products import export_products
 from flows.import_catalog import import_catalog
@@ -64,6 +65,7 @@ STEPS = (
     "visit_desk",
     "import_catalog",
     "export_products",
+    "clean_store",
     "reconcile",
 )
 SECRET = "CANARYPASS"
@@ -114,6 +116,7 @@ def main(folder: Path) -> None:
     play("advance of nothing", advance_layaways)
     play("allocation of nothing", advance_backorders)
     play("products of nothing", apply_products, StoreScope(store="S1"))
+    play("cleaning of nothing", clean_exchange)
     said["loaded"] = [name for name in ("pandas", "great_expectations", "pyodbc") if name in sys.modules]
 
     for store in ("S1", "S2"):
@@ -146,6 +149,9 @@ def main(folder: Path) -> None:
         said["two selections"] = "accepted"
     except ParameterTypeError as error:
         said["two selections"] = str(error)
+    (folder / "inbox" / "S1" / "orders" / "000001-00000000000f").mkdir(parents=True)
+    play("cleaning", clean_exchange)
+    keep_artifact("artifact of the cleaning", "clean-exchange-all")
     send_products(folder)
     os.environ[CONFIG_VARIABLE] = str(settings_file)
     sell_more(folder)

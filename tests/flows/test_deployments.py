@@ -51,6 +51,7 @@ def test_every_deployment_with_a_schedule_gets_scheduled_runs(run_python: RunPyt
         "advance-backorders",
         "advance-layaways",
         "apply-products",
+        "clean-exchange",
         "export-orders",
         "export-products",
         "import-catalog",

@@ -68,7 +68,14 @@ def told(prefect_variables: dict[str, str], tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.parametrize(
-    "name", ["empty import", "advance of nothing", "allocation of nothing", "products of nothing"]
+    "name",
+    [
+        "empty import",
+        "advance of nothing",
+        "allocation of nothing",
+        "products of nothing",
+        "cleaning of nothing",
+    ],
 )
 def test_a_run_that_finds_nothing_completes_and_loads_neither_pandas_nor_great_expectations(
     name: str, told: Told
@@ -106,6 +113,7 @@ def test_a_run_that_finds_nothing_completes_and_loads_neither_pandas_nor_great_e
         "resend rehearsed",
         "resend",
         "import of the resend",
+        "cleaning",
         "catalogue of nothing",
         "catalogue rehearsed",
         "catalogue",
@@ -128,6 +136,11 @@ def test_each_flow_leaves_an_artifact_with_its_figures(told: Told) -> None:
     both = sum(told.tickets.values()) + 1
     assert f"**0 unexplained: {both} tickets, " in told.said["artifact reconcile"]
     assert "## Unexplained" not in told.said["artifact reconcile"]
+
+
+def test_a_cleaning_says_what_it_removed(told: Told) -> None:
+    assert "# Removed: batches: 0; acknowledgements: 0;" in told.said["artifact of the cleaning"]
+    assert "| S1 | 0 | 0 | 0 | 0 | 1 |" in told.said["artifact of the cleaning"]
 
 
 def test_orders_and_their_deposits_stand_in_the_artifact_of_an_export(told: Told) -> None:

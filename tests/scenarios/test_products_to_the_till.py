@@ -16,8 +16,10 @@ from tasks.exchange.folder import open_folder
 from tasks.settings import load_settings
 from tasks.use_cases.applying_products import apply_products
 from tasks.use_cases.catalog import import_catalog, show_products
+from tasks.use_cases.cleaning import clean_store
 from tasks.use_cases.exporting_products import export_store_products
 from tests.scenarios.installation import Installation, install
+from tests.scenarios.test_cleaning import pass_days
 
 STORE = "S1"
 UPC = "4006381333931"
@@ -88,6 +90,39 @@ def test_a_new_product_is_sold_at_the_till_and_booked_in_the_hub(shops: Installa
         number=rung.number,
     ) == [("NEW-1", 2.0, 7.5), (sku, 1.0, 99.95)]
     assert shops.ask("SELECT physical FROM reporting_stock WHERE sku = 'NEW-1'") == [(-2.0,)]
+
+
+def test_old_batches_of_products_go_and_the_till_is_told_nothing_twice(shops: Installation) -> None:
+    deliver(shops)
+    file = shops.folder / "new.csv"
+
+    def price(text: str) -> None:
+        file.write_text(f"sku,name,price\nNEW-1,A mug,{text}\n", "utf-8")
+        assert import_catalog(shops.settings, file).refused == 0
+
+    for text in ("1.00", "2.00", "3.00"):
+        price(text)
+        deliver(shops)
+        pass_days(shops.settings, 91)
+    price("4.00")
+    export_store_products(shops.settings, STORE)
+    pass_days(shops.settings, 91)
+
+    done = clean_store(shops.settings, STORE)
+
+    with open_folder(shops.settings) as folder:
+        left = [sequence for sequence, _ in batches.every_batch(folder, STORE, STREAM_PRODUCTS)]
+        answers = [sequence for sequence, _ in batches.answered_batches(folder, STORE, STREAM_PRODUCTS)]
+        (waiting,) = batches.waiting_batches(folder, STORE, STREAM_PRODUCTS)
+    newest = waiting[0]
+    assert (left, answers) == ([newest - 1, newest], [newest - 1])
+    assert (done.batches, done.answers) == (newest - 2, newest - 2)
+    deliver(shops)
+    assert at_till(shops, "NEW-1") == {"NEW-1": 40_000}
+    assert export_store_products(shops.settings, STORE).products == 0
+    price("5.00")
+    deliver(shops)
+    assert at_till(shops, "NEW-1") == {"NEW-1": 50_000}
 
 
 @pytest.mark.slow
