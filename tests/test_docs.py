@@ -16,12 +16,14 @@ from pydantic import BaseModel
 from data_contracts import errors
 from deployments.cli import cli
 from tasks.settings import (
+    AlertSettings,
     CatalogSettings,
     CatalogStoreSettings,
     ChannelWarehouse,
     CodeSettings,
     ExchangeSettings,
     HubSettings,
+    PrefectSettings,
     ProductSettings,
     StoreSettings,
     WarehouseSettings,
@@ -42,6 +44,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "stores": StoreSettings,
     "codes": CodeSettings,
     "products": ProductSettings,
+    "prefect": PrefectSettings,
+    "alerts": AlertSettings,
 }
 
 
@@ -124,6 +128,7 @@ def test_flows_of_prefect_yaml_exist_and_stand_in_the_readme() -> None:
 
     modules = {path.stem for path in (ROOT / "flows").glob("*.py")} - {
         "__init__",
+        "events",
         "reporting",
         "side_by_side",
     }
