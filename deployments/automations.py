@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 TAG = "tillbridge-alert"
 """Marks the automations that are ours to change and to remove."""
 
+MARK = "tillbridge: "
+"""How the message of a state begins that an alert or `tillbridge unblock` has set."""
+
 PAGE = 200
 """Automations read at once."""
 
@@ -33,7 +36,9 @@ _RUN, _DEPLOYMENT = "prefect.resource.id", "related:deployment:prefect.resource.
 _QUEUE = "related:work-queue:prefect.resource.id"
 
 _WHEN = "{% if event %}{{ event.occurred.strftime('%Y-%m-%d %H:%M') }} UTC{% endif %}"
-_WHO = "{{ event.resource_in_role['deployment'].name if event else '' }}"
+_ROLE = "event.resource_in_role"
+_WHO = f"{{{{ {_ROLE}['deployment'].name or {_ROLE}['flow'].name if event else '' }}}}"
+"""The deployment of a run; signs of life name the flow only."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,9 @@ class Alert:
     @property
     def manual(self) -> str:
         """The entry of the operator's page."""
-        return f"docs/operations.md, section Alerts, `{self.name.removeprefix('tillbridge: ')}`"
+        return (
+            f"docs/operations.md, section Alerts, `{self.name.removeprefix('tillbridge: ').split(' (')[0]}`"
+        )
 
 
 @dataclass(frozen=True)
@@ -105,8 +112,7 @@ def apply_automations(settings: Settings) -> AppliedAlerts:
             if found.model_dump(exclude={"id"}) == automation.model_dump():
                 unchanged.append(name)
             else:
-                # The client sends only what was set by name, and the server needs all of it.
-                client.update_automation(found.id, type(automation)(**dict(automation)))
+                client.update_automation(found.id, automation)
                 updated.append(name)
         removed = _remove(client, [found for name, found in known.items() if name not in wanted])
     return AppliedAlerts(
@@ -154,8 +160,8 @@ def _rejected() -> Alert:
     return Alert(
         "tillbridge: batch rejected",
         _presence({"tillbridge.batch.rejected"}, 0),
-        f"{{{{ event.payload.batch }}}} was rejected at {_WHEN}: {{{{ event.payload.why }}}} Nothing of it "
-        "was booked, the batches after it are imported. What to do: {{ event.payload.fix }}",
+        f"A batch was rejected at {_WHEN}: {{{{ event.payload.why }}}} Nothing of it was booked, the batches "
+        "after it are imported. What to do: {{ event.payload.fix }}",
     )
 
 
@@ -188,7 +194,8 @@ def _failed(repeat_hours: float) -> Alert:
             {"prefect.flow-run.Failed", "prefect.flow-run.Crashed", "prefect.flow-run.TimedOut"},
             repeat_hours,
             for_each=_DEPLOYMENT,
-            match=_RUNS,
+            # What an alert or `tillbridge unblock` has marked as crashed is told by them.
+            match={**_RUNS, "prefect.state-message": f"!{MARK}*"},
             match_related=[_OURS],
         ),
         f"Run {{{{ event.resource.name }}}} of {_WHO} is {{{{ event.resource['prefect.state-name'] }}}} "
@@ -210,8 +217,8 @@ def _overdue(minutes: float) -> Alert:
         ),
         f"Runs do not start: one of {_WHO} is late since {_WHEN}, and no run of its work queue "
         "{{ event.resource_in_role['work-queue'].name }} has started for "
-        f"{_span(minutes)}. What to do: start the Prefect worker of that pool, or `tillbridge up` where "
-        "there is none; the next run takes what has waited.",
+        f"{_span(minutes)}. What to do: start the Prefect worker of that pool, or what serves the flows "
+        "where there is none; the next run takes what has waited.",
     )
 
 
@@ -312,7 +319,7 @@ def _automation(alert: Alert, block: Any) -> AutomationCore:
 
     actions: list[dict[str, Any]] = []
     if alert.crashes:
-        message = f"This run {alert.crashes}."
+        message = f"{MARK}this run {alert.crashes}."
         actions.append({"type": "change-flow-run-state", "state": "CRASHED", "message": message})
     if block is not None:
         actions.append(

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from data_contracts.errors import ConfigurationError
+from deployments.automations import MARK
 from deployments.prefect_api import api
 from tasks.settings import AlertSettings
 
@@ -88,7 +89,7 @@ def _free(
     for run in _holders(client, deployment):
         dead, why = _verdict(client, run, times)
         if (dead or every) and not dry_run:
-            client.set_flow_run_state(run.id, Crashed(message=f"Crashed by `tillbridge unblock`: {why}."))
+            client.set_flow_run_state(run.id, Crashed(message=f"{MARK}crashed by unblock: {why}."))
         alive += not (dead or every)
         state = run.state
         yield HeldSlot(
