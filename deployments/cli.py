@@ -21,6 +21,7 @@ import click
 from data_contracts.amounts import show_money, show_units
 from data_contracts.errors import TillbridgeError
 from data_contracts.waiting import WAITING_TO_ADVANCE
+from deployments.alert_commands import alerts, unblock
 from deployments.output import say, show_json, show_table
 from deployments.quarantine_commands import quarantine, say_to_advance
 from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
@@ -642,6 +643,8 @@ def reconcile(context: click.Context, stores: Sequence[str], as_json: bool) -> N
 
 
 cli.add_command(quarantine)
+cli.add_command(alerts)
+cli.add_command(unblock)
 
 
 @cli.command()

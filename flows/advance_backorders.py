@@ -7,10 +7,10 @@ from prefect import flow
 from data_contracts.codes import BACKORDER
 from data_contracts.parameters import HubScope
 from flows import reporting
-from flows.side_by_side import SIDE_BY_SIDE, raise_failures, results, texts
+from flows.side_by_side import SIDE_BY_SIDE, raise_failures, results, texts, until_done
 from tasks import steps
 from tasks.settings import load_settings
-from tasks.use_cases.advancing import AdvanceReport, chosen_stores
+from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder, chosen_stores, together
 
 _EVERYTHING = HubScope()
 
@@ -29,14 +29,21 @@ def advance_backorders(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> 
     """
     settings = load_settings()
     failures: dict[str, BaseException] = {}
-    moving = {
-        store: steps.advance_store.submit(settings, store, BACKORDER, dry_run)
-        for store in chosen_stores(settings, scope.stores)
-    }
-    stores = tuple(results(moving, failures).values())
-    giving = {"stock": steps.give_out_stock.submit(settings, scope.stores, dry_run)}
-    allocated = results(giving, failures).get("stock", ())
-    report = AdvanceReport(BACKORDER, stores, allocated, dry_run, texts(failures))
+    found = until_done(
+        chosen_stores(settings, scope.stores),
+        lambda store, _: steps.advance_store.submit(settings, store, BACKORDER, dry_run),
+        lambda store: bool(store.applied) and not dry_run,
+        failures,
+    )
+    allocated: list[AllocatedOrder] = []
+    while given := results(
+        {"stock": steps.give_out_stock.submit(settings, scope.stores, dry_run)}, failures
+    ).get("stock"):
+        allocated += given
+        if dry_run:
+            break
+    stores = tuple(together(looks) for looks in found.values())
+    report = AdvanceReport(BACKORDER, stores, tuple(allocated), dry_run, texts(failures))
     reporting.show_advance(scope.label, report)
     raise_failures(failures)
     return report

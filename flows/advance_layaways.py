@@ -6,11 +6,11 @@ from prefect import flow
 
 from data_contracts.codes import LAYAWAY
 from data_contracts.parameters import HubScope
-from flows import reporting
-from flows.side_by_side import SIDE_BY_SIDE, raise_failures, results, texts
+from flows import events, reporting
+from flows.side_by_side import SIDE_BY_SIDE, raise_failures, texts, until_done
 from tasks import steps
 from tasks.settings import load_settings
-from tasks.use_cases.advancing import AdvanceReport, chosen_stores
+from tasks.use_cases.advancing import AdvanceReport, chosen_stores, together
 
 _EVERYTHING = HubScope()
 
@@ -29,12 +29,15 @@ def advance_layaways(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> Ad
     """
     settings = load_settings()
     failures: dict[str, BaseException] = {}
-    moving = {
-        store: steps.advance_store.submit(settings, store, LAYAWAY, dry_run)
-        for store in chosen_stores(settings, scope.stores)
-    }
-    stores = tuple(results(moving, failures).values())
+    found = until_done(
+        chosen_stores(settings, scope.stores),
+        lambda store, _: steps.advance_store.submit(settings, store, LAYAWAY, dry_run),
+        lambda store: bool(store.applied) and not dry_run,
+        failures,
+    )
+    stores = tuple(together(looks) for looks in found.values())
     report = AdvanceReport(LAYAWAY, stores, dry_run=dry_run, failures=texts(failures))
     reporting.show_advance(scope.label, report)
+    events.advanced(report)
     raise_failures(failures)
     return report

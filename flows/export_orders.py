@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from data_contracts.parameters import ExportScope
-from flows import reporting
+from flows import events, reporting
 from tasks import steps
 from tasks.settings import load_settings
 from tasks.use_cases.exporting import ExportReport
@@ -20,4 +20,5 @@ def export_orders(scope: ExportScope, dry_run: bool = False) -> ExportReport:
     """
     report = steps.export_store(load_settings(), scope, dry_run)
     reporting.show_export(scope.store, report)
+    events.exported(report)
     return report

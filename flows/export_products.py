@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from prefect import flow
 
 from data_contracts.parameters import ProductScope
-from flows import reporting
-from flows.side_by_side import SIDE_BY_SIDE, raise_failures, results, texts
+from flows import events, reporting
+from flows.side_by_side import SIDE_BY_SIDE, raise_failures, texts, until_done
 from tasks import steps
 from tasks.settings import Settings, load_settings
 from tasks.use_cases.advancing import chosen_stores
-from tasks.use_cases.exporting_products import ProductExports
+from tasks.use_cases.exporting_products import ProductExports, together
 
 _EVERYTHING = ProductScope()
 
@@ -35,6 +35,7 @@ def export_products(scope: ProductScope = _EVERYTHING, dry_run: bool = False) ->
         settings, chosen_stores(settings, scope.stores), failures, retry=scope.retry, dry_run=dry_run
     )
     reporting.show_product_exports(scope.label, report)
+    events.products_published(report)
     raise_failures(failures)
     return report
 
@@ -48,6 +49,11 @@ def export_side_by_side(
     dry_run: bool = False,
 ) -> ProductExports:
     """The export to some stores from within a flow; what failed is put into `failures`."""
-    sending = {store: steps.export_products.submit(settings, store, retry, dry_run) for store in stores}
-    done = tuple(results(sending, failures).values())
-    return ProductExports(done, texts(failures), dry_run)
+    found = until_done(
+        stores,
+        # What was refused is sent again once: a till that answers at once would make it an endless run.
+        lambda store, first: steps.export_products.submit(settings, store, retry and first, dry_run),
+        lambda store: bool(store.products) and not dry_run,
+        failures,
+    )
+    return ProductExports(tuple(together(looks) for looks in found.values()), texts(failures), dry_run)

@@ -7,7 +7,7 @@ from prefect.logging import get_run_logger
 
 from data_contracts.errors import FinalError
 from data_contracts.parameters import CatalogScope
-from flows import reporting
+from flows import events, reporting
 from flows.export_products import export_side_by_side
 from flows.side_by_side import SIDE_BY_SIDE, raise_failures
 from tasks import steps
@@ -38,11 +38,13 @@ def import_catalog(scope: CatalogScope = _CONFIGURED, dry_run: bool = False) -> 
         return None
     outcome = steps.import_catalog(settings, scope, dry_run)
     reporting.show_catalog(outcome)
+    events.catalog_changed(outcome)
     if outcome.rejected:
         raise FinalError(outcome.reasons[0].message, next_step=outcome.reasons[0].fix)
     if outcome.moved and scope.export and not dry_run:
         failures: dict[str, BaseException] = {}
         report = export_side_by_side(settings, chosen_stores(settings, ()), failures)
         reporting.show_product_exports("all", report)
+        events.products_published(report)
         raise_failures(failures)
     return outcome

@@ -5,9 +5,10 @@ from __future__ import annotations
 from prefect import flow
 
 from data_contracts.parameters import HubScope
-from flows import reporting
+from flows import events, reporting
 from flows.side_by_side import SIDE_BY_SIDE, raise_failures, results, texts
 from tasks import steps
+from tasks.hub.inbox import utc_now
 from tasks.settings import load_settings
 from tasks.use_cases.importing import ImportedBatch, ImportSummary, still_waiting
 from tasks.use_cases.inbox import BatchRef
@@ -27,7 +28,7 @@ def import_orders(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> Impor
     A store that fails does not hold up the others; it is named at the end and the run fails. With
     `dry_run` batches are fetched and validated, and nothing is imported.
     """
-    settings = load_settings()
+    settings, began = load_settings(), utc_now()
     done: list[ImportedBatch] = []
     checked: list[ImportedBatch] = []
     failures: dict[str, BaseException] = {}
@@ -49,5 +50,8 @@ def import_orders(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> Impor
         done += [batch for batches in results(importing, failures).values() for batch in batches]
     summary = ImportSummary(tuple(done), tuple(checked), texts(failures))
     reporting.show_import(summary)
+    if done:
+        came_from = sorted({batch.path.split("/")[0] for batch in done})
+        events.imported(summary, steps.watch_stores(settings, came_from), since_utc=began)
     raise_failures(failures)
     return summary

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from data_contracts.parameters import StatementScope
-from flows import reporting
+from flows import events, reporting
 from tasks import steps
 from tasks.settings import load_settings
 from tasks.use_cases.stating import StatementReport
@@ -19,4 +19,5 @@ def publish_statement(scope: StatementScope, dry_run: bool = False) -> Statement
     """
     report = steps.state_store(load_settings(), scope, dry_run)
     reporting.show_statement(scope.store, report)
+    events.stated(report)
     return report

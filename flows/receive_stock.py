@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from data_contracts.parameters import ReceiptScope
-from flows import reporting
+from flows import events, reporting
 from tasks import steps
 from tasks.settings import load_settings
 from tasks.use_cases.receiving import ReceiptReport
@@ -20,4 +20,5 @@ def receive_stock(scope: ReceiptScope, dry_run: bool = False) -> ReceiptReport:
     """
     report = steps.receive_stock(load_settings(), scope, dry_run)
     reporting.show_receipt(report)
+    events.stock_received(report)
     return report

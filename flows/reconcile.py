@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from prefect import flow
 
 from data_contracts.errors import FinalError
 from data_contracts.parameters import HubScope
-from flows import reporting
+from flows import events, reporting
 from tasks import steps
 from tasks.settings import load_settings
 from tasks.use_cases.reconciling import Reconciliation
@@ -23,6 +25,12 @@ def reconcile(scope: HubScope = _EVERYTHING) -> Reconciliation:
     settings = load_settings()
     result = steps.reconcile(settings, scope.stores)
     reporting.show_reconciliation(result)
+    events.reconciled(
+        result,
+        steps.watch_stores(settings, scope.stores),
+        now=datetime.now(UTC),
+        quarantine_hours=settings.alerts.quarantine_hours,
+    )
     if result.unexplained:
         raise FinalError(
             f"{result.unexplained} unexplained: " + "; ".join(result.findings[:5]),

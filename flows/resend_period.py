@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from data_contracts.parameters import ResendScope
-from flows import reporting
+from flows import events, reporting
 from tasks import steps
 from tasks.settings import load_settings
 from tasks.use_cases.resending import ResendReport
@@ -21,4 +21,5 @@ def resend_period(scope: ResendScope, dry_run: bool = True) -> ResendReport:
     """
     report = steps.resend_period(load_settings(), scope, dry_run)
     reporting.show_resend(scope.label, report)
+    events.resent(report)
     return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from prefect.futures import PrefectFuture
@@ -21,6 +22,29 @@ def results(futures: dict[str, PrefectFuture[Any]], failures: dict[str, BaseExce
             failures[store] = result
         else:
             found[store] = result
+    return found
+
+
+def until_done(
+    stores: Sequence[str],
+    submit: Callable[[str, bool], PrefectFuture[Any]],
+    moved: Callable[[Any], bool],
+    failures: dict[str, BaseException],
+) -> dict[str, list[Any]]:
+    """Run a step for stores, then again for those in which it moved something, until it moves nothing more.
+
+    What arrives while a run is at work is thus seen by that run: the run that it would have triggered was
+    cancelled by the concurrency limit. `submit` is told whether it is the first look. Returns the results
+    per store in their order; what failed is put into `failures`.
+    """
+    found: dict[str, list[Any]] = {}
+    first = True
+    while stores:
+        done = results({store: submit(store, first) for store in stores}, failures)
+        for store, result in done.items():
+            found.setdefault(store, []).append(result)
+        stores = [store for store, result in done.items() if moved(result)]
+        first = False
     return found
 
 

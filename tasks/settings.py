@@ -78,6 +78,10 @@ Code = Annotated[str, AfterValidator(_code)]
 """A store or warehouse code: it becomes a folder's name."""
 
 
+Minutes = Annotated[float, Field(ge=0)]
+"""A span of time; 0 switches the alert off."""
+
+
 class Section(BaseModel):
     """A frozen table of the file; unknown keys are refused."""
 
@@ -283,12 +287,40 @@ class StoreSettings(Section):
     """How far below the highest ticket number an ordinary export still looks."""
     settle_minutes: int = Field(default=10, ge=0)
     """How long a ticket that RMS has not finished writing may wait."""
+    silent_minutes: Minutes | None = None
+    """After how long without an export people are told; none takes that of [alerts]."""
     release_on_expiry: bool = False
     """Whether a layaway or backorder past its date gives its reserved stock back before RMS closes it."""
     codes: CodeSettings = CodeSettings()
     """RMS code tables."""
     products: ProductSettings | None = None
     """Products from the hub into this store's RMS; none: nothing is ever written into it."""
+
+
+class PrefectSettings(Section):
+    """[prefect]: the server on which the flows run."""
+
+    notification_block: Annotated[str, Field(pattern=r"^([a-z0-9-]+/[a-z0-9-]+)?$")] = ""
+    """Block that alerts are sent by, as `slack-webhook/ops`; without one they only show in the UI."""
+
+
+class AlertSettings(Section):
+    """[alerts]: after how long people are told; 0 switches an alert off."""
+
+    silent_minutes: Minutes = 60
+    """A store has completed no export for so long."""
+    overdue_minutes: Minutes = 30
+    """Runs are late, and none of their queue has started for so long."""
+    blocked_minutes: Minutes = 30
+    """A run was cancelled by the concurrency limit, and none of its kind has ended for so long."""
+    pending_minutes: Minutes = 15
+    """A run is handed to a worker and has not started for so long; it is marked as crashed."""
+    unresponsive_minutes: Minutes = 10
+    """A run has given no sign of life for so long; it is marked as crashed. Runs give one every 3 minutes."""
+    quarantine_hours: Annotated[float, Field(ge=0)] = 24
+    """A document has waited in quarantine for so long."""
+    repeat_hours: Annotated[float, Field(gt=0)] = 4
+    """After how long the same alert is sent again while its cause lasts."""
 
 
 class Settings(Section):
@@ -301,6 +333,8 @@ class Settings(Section):
     warehouses: dict[Code, WarehouseSettings] = {}
     channel_warehouses: tuple[ChannelWarehouse, ...] = ()
     stores: dict[Code, StoreSettings] = {}
+    prefect: PrefectSettings = PrefectSettings()
+    alerts: AlertSettings = AlertSettings()
     folder: Path = Path()
     """Folder of the file; relative paths start here. Not a key of the file."""
 

@@ -31,6 +31,7 @@ from tasks.use_cases.inbox import BatchRef
 
 if TYPE_CHECKING:
     from tasks.hub.products import CatalogOutcome
+    from tasks.hub.watching import WatchedStore
     from tasks.use_cases.applying_products import ProductsReport
     from tasks.use_cases.cleaning import CleanedStore
     from tasks.use_cases.exporting import ExportReport
@@ -191,3 +192,11 @@ def reconcile(settings: Settings, stores: Sequence[str]) -> Reconciliation:
     from tasks.use_cases.reconciling import reconcile_stores
 
     return reconcile_stores(settings, stores)
+
+
+@task(name="watch", **_RETRIES)
+def watch_stores(settings: Settings, stores: Sequence[str]) -> tuple[WatchedStore, ...]:
+    """Look at what of these stores waits for a person or for another flow."""
+    from tasks.use_cases import watching
+
+    return watching.watch_stores(settings, stores)

@@ -14,14 +14,17 @@ import yaml
 from pydantic import BaseModel
 
 from data_contracts import errors
+from deployments.automations import alerts
 from deployments.cli import cli
 from tasks.settings import (
+    AlertSettings,
     CatalogSettings,
     CatalogStoreSettings,
     ChannelWarehouse,
     CodeSettings,
     ExchangeSettings,
     HubSettings,
+    PrefectSettings,
     ProductSettings,
     RetentionSettings,
     StoreSettings,
@@ -44,6 +47,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "stores": StoreSettings,
     "codes": CodeSettings,
     "products": ProductSettings,
+    "prefect": PrefectSettings,
+    "alerts": AlertSettings,
 }
 
 
@@ -126,10 +131,25 @@ def test_flows_of_prefect_yaml_exist_and_stand_in_the_readme() -> None:
 
     modules = {path.stem for path in (ROOT / "flows").glob("*.py")} - {
         "__init__",
+        "events",
         "reporting",
         "side_by_side",
     }
     assert {entry["entrypoint"].split("/")[1].split(".")[0] for entry in listed} == modules
+
+
+def test_every_event_and_every_alert_stands_in_the_papers() -> None:
+    source = (ROOT / "flows" / "events.py").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
+    runbook = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    names = [
+        alert.name.removeprefix("tillbridge: ").split(" (")[0] for alert in alerts(load_settings(EXAMPLE))
+    ]
+
+    assert set(re.findall(r'= "(tillbridge\.[a-z.-]+)"', source)) == set(
+        re.findall(r"^\| `(tillbridge\.[a-z.-]+)`", page, re.MULTILINE)
+    )
+    assert {name for name in names if f"| `{name}` |" not in runbook} == set()
 
 
 def test_every_make_target_of_the_readme_exists() -> None:

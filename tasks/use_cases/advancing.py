@@ -97,6 +97,12 @@ class AdvanceReport:
         return f"{self.kind}s: {', '.join(parts)}{given}{dry}"
 
 
+def together(looks: Sequence[StoreAdvance]) -> StoreAdvance:
+    """Several looks at one store in one run, as one: what moved adds up, what waits is as it was at last."""
+    summed = ("applied", "picked_up", "partly", "cancelled", "changed", "expired", "reserved", "money")
+    return replace(looks[-1], **{name: sum(getattr(look, name) for look in looks) for name in summed})
+
+
 def advance_layaways(
     settings: Settings, stores: Sequence[str] = (), *, dry_run: bool = False
 ) -> AdvanceReport:

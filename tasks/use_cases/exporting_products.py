@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from data_contracts.documents import FILES, STREAM_PRODUCTS
@@ -76,6 +76,17 @@ class ProductExports:
             f"{sent:,} products sent to {sum(bool(store.products) for store in self.stores)} stores; "
             f"answered since the last run: {came:,} at the till, {refused:,} refused."
         )
+
+
+def together(looks: Sequence[ProductExport]) -> ProductExport:
+    """Several looks at one store in one run, as one."""
+    summed = ("products", "inactive", "answered", "at_till", "refused")
+    return replace(
+        looks[-1],
+        batches=tuple(path for look in looks for path in look.batches),
+        reasons=tuple(reason for look in looks for reason in look.reasons),
+        **{name: sum(getattr(look, name) for look in looks) for name in summed},
+    )
 
 
 def export_products(

@@ -79,6 +79,10 @@ class Reconciliation:
             *(f"{code}: has sent no statement, so nothing is proven." for code in self.without_statement),
         )
 
+    def findings_of(self, store: str) -> tuple[str, ...]:
+        """The unexplained differences of one store."""
+        return tuple(text for text in self.findings if text.startswith(f"{store}: "))
+
     @property
     def explained(self) -> tuple[str, ...]:
         """What differs for a known reason."""

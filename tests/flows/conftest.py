@@ -6,6 +6,7 @@ developer's.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -24,7 +25,13 @@ RunPython = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def prefect_variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Variables that tie a process to a running server."""
-    home = tmp_path_factory.mktemp("prefect")
+    with server_of_its_own(tmp_path_factory.mktemp("prefect")) as variables:
+        yield variables
+
+
+@contextlib.contextmanager
+def server_of_its_own(home: Path) -> Iterator[dict[str, str]]:
+    """The same of a server that is not shared."""
     before = dict(os.environ)
     try:
         with running_server(home) as address:

@@ -268,7 +268,7 @@ def test_reconcile_fails_on_a_lost_batch_and_its_artifact_names_the_missing_numb
     )
     assert "## Unexplained" in told.said["artifact after a loss"]
     assert f"- S1: ticket {number} missing" in told.said["artifact after a loss"]
-    assert told.said["reconcile after a loss"]["attempts"] == {"reconcile": 1}
+    assert told.said["reconcile after a loss"]["attempts"] == {"reconcile": 1, "watch": 1}
 
 
 def test_a_wrong_store_code_is_refused_before_the_run_starts(told: Told) -> None:
