@@ -21,10 +21,10 @@ from paramiko.ssh_exception import IncompatiblePeer, MessageOrderError
 from data_contracts.errors import BatchAltered, ConfigurationError, TransferInterrupted
 from deployments.sftp_server import Files, SftpServer
 from tasks import faults
-from tasks.exchange import sftp, ssh
+from tasks.exchange import remote, sessions
 from tasks.exchange.connections import Pool
 from tasks.exchange.folder import Folder
-from tasks.exchange.sftp import SftpFolder, translated
+from tasks.exchange.remote import RemoteFolder, translated
 from tasks.exchange.ssh import Address
 from tests.exchange.conftest import Killed
 from tests.exchange.servers import OpenSsh, Wire, address
@@ -40,7 +40,7 @@ class Served:
 
     root: Path
     server: SftpServer
-    folder: SftpFolder
+    folder: RemoteFolder
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def serve(tmp_path: Path, till_key: tuple[Path, str]) -> Iterator[Callable[..., 
         server = SftpServer(root, keys=[till_key[1]], files=files)
         running.append(server.__enter__())
         reach = address(server.port, key_file=till_key[0], pins=[server.fingerprint])
-        folder = SftpFolder(reach, "/", pool=pool)
+        folder = RemoteFolder(reach, "/", pool=pool)
         folder.take_into_use()
         return Served(root, server, folder)
 
@@ -126,7 +126,7 @@ def cut_and_repeat(
     prepared(root)
     pool = Pool()
     with Wire(reach.port) as wire:
-        folder = SftpFolder(replace(reach, port=wire.port), remote, pool=pool)
+        folder = RemoteFolder(replace(reach, port=wire.port), remote, pool=pool)
         try:
             assert folder.list("S2") == []
             size = {"publish": 150_000, "read": 140_000}.get(name, 3_000)
@@ -160,7 +160,7 @@ def test_an_operation_cut_at_any_byte_ends_as_if_it_had_not_been(
     root = tmp_path_factory.mktemp("cut")
     server, reach = own_server
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sftp, "PAUSES_SECONDS", (0.0, 0.0))
+        patched.setattr(remote, "PAUSES_SECONDS", (0.0, 0.0))
         done = cut_and_repeat(
             root, reach, f"/{root.relative_to(server.folder).as_posix()}", name, direction, part, times
         )
@@ -182,7 +182,7 @@ def test_an_operation_on_openssh_cut_at_any_byte_ends_as_if_it_had_not_been(
 ) -> None:
     root = tmp_path_factory.mktemp("cut")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sftp, "PAUSES_SECONDS", (0.0, 0.0))
+        patched.setattr(remote, "PAUSES_SECONDS", (0.0, 0.0))
         done = cut_and_repeat(root, openssh.address(), root.as_posix(), name, direction, part, times)
 
     assert done == 1 or times > 1
@@ -285,7 +285,7 @@ def test_a_replacement_in_steps_cut_or_killed_between_them_never_loses_the_file(
 
     def look() -> None:
         pool = Pool()
-        with SftpFolder(served.folder.address, "/", pool=pool) as reader:
+        with RemoteFolder(served.folder.server, "/", pool=pool) as reader:
             seen.append(reader.read(HEAD))
             assert reader.exists(HEAD)
         pool.close()
@@ -352,7 +352,7 @@ def test_a_server_that_tells_no_kinds_lists_its_files(serve: Callable[..., Serve
 
 
 def test_a_name_that_is_not_utf8_is_named_as_the_trouble(openssh: OpenSsh, tmp_path: Path) -> None:
-    with SftpFolder(openssh.address(), f"{tmp_path}/exchange", pool=Pool()) as folder:
+    with RemoteFolder(openssh.address(), f"{tmp_path}/exchange", pool=Pool()) as folder:
         folder.publish(A, b"one")
         strange = tmp_path / "exchange/S1/orders" / os.fsdecode(b"gr\xf6\xdfe.csv")
         strange.touch()
@@ -416,7 +416,7 @@ def test_a_file_that_openssh_cannot_write_whole_is_transient_and_leaves_nothing(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     pool = Pool()
     with server.running(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, limits[1]))):
-        folder = SftpFolder(server.address(), f"{tmp_path}/exchange", pool=pool)
+        folder = RemoteFolder(server.address(), f"{tmp_path}/exchange", pool=pool)
         with pytest.raises(TransferInterrupted, match="the server says `Failure`"):
             folder.publish(A, LARGE)
         folder.publish("S1/orders/b.csv", b"small enough")
@@ -447,7 +447,7 @@ def test_a_folder_this_account_may_only_read_is_a_matter_of_configuration(
     prepared(served.root)
     served.folder.close()
     served.server.files = Denies
-    folder = SftpFolder(served.folder.address, "/", pool=Pool())
+    folder = RemoteFolder(served.folder.server, "/", pool=Pool())
 
     with folder:
         assert folder.read(HEAD) == b"old"
@@ -472,7 +472,7 @@ def test_openssh_that_is_read_only_or_lets_nobody_in_is_a_matter_of_configuratio
     with OpenSsh(
         tmp_path_factory.mktemp("denying-sshd"), subsystem=f"internal-sftp {options}"
     ).running() as server:
-        folder = SftpFolder(server.address(), tmp_path.as_posix(), pool=pool)
+        folder = RemoteFolder(server.address(), tmp_path.as_posix(), pool=pool)
         with pytest.raises(ConfigurationError, match="is refused: Permission denied") as caught:
             folder.publish(A, b"one")
         assert caught.value.next_step.startswith("give this account the right to read and write sftp://")
@@ -499,7 +499,7 @@ class Sleeps(Files):
 def test_a_server_that_stops_answering_is_asked_on_a_new_connection_and_then_given_up(
     serve: Callable[..., Served], no_pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(sessions, "ANSWER_SECONDS", 0.2)
     served = serve(Sleeps)
 
     with pytest.raises(TransferInterrupted, match=r"the connection broke off \(no answer within 0 s\)"):
@@ -511,7 +511,7 @@ def test_after_ten_seconds_no_new_try_is_made(
     serve: Callable[..., Served], no_pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = serve()
-    monkeypatch.setattr(sftp, "PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr(remote, "PATIENCE_SECONDS", -1.0)
     served.server.disconnect()
 
     with pytest.raises(TransferInterrupted, match="the connection broke off"):
