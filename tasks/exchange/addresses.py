@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -52,6 +53,9 @@ def said(error: BaseException) -> str:
         return "no answer in time"
     if isinstance(error, socket.gaierror):
         return "its name cannot be resolved"
+    if isinstance(error, ssl.SSLError):
+        reason = getattr(error, "reason", None) or "the connection was closed"
+        return f"TLS: {reason.replace('_', ' ').lower()}"
     return getattr(error, "strerror", None) or str(error).strip().rstrip(".") or "the connection was closed"
 
 

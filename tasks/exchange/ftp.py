@@ -96,19 +96,22 @@ class FtpSession:
     def kind(self, place: str) -> Kind | None:
         """What is there; None if nothing is."""
         place = self._absolute(place)
-        if self._machine_listings:
-            try:
-                told = self._wire.ask(f"MLST {place}").splitlines()
-            except Answer as answer:
-                if answer.passes or answer.denied:
-                    raise
-                if answer.code == _NOT_DONE:
-                    return None
-            else:
-                facts = _facts(told[1].strip().partition(" ")[0]) if len(told) > 1 else {}
-                if facts.get("type") in _KINDS:
-                    return _KINDS[facts["type"]]
-        return self._kind_by_trying(place)
+        facts = self._told_of(place)
+        if facts is None:
+            return None
+        return _KINDS[facts["type"]] if facts.get("type") in _KINDS else self._kind_by_trying(place)
+
+    def _told_of(self, place: str) -> dict[str, str] | None:
+        """Facts about a name; empty from a server that does not tell them, None if there is nothing."""
+        if not self._machine_listings:
+            return {}
+        try:
+            told = self._wire.ask(f"MLST {place}").splitlines()
+        except Answer as answer:
+            if answer.passes or answer.denied:
+                raise
+            return None if answer.code == _NOT_DONE else {}
+        return _facts(told[1].strip().partition(" ")[0]) if len(told) > 1 else {}
 
     def _kind_by_trying(self, place: str) -> Kind | None:
         if self._sizes:
@@ -128,15 +131,14 @@ class FtpSession:
 
     def modified(self, place: str) -> float | None:
         """When a file was changed last, on the server's clock; None if it does not say."""
+        place = self._absolute(place)
+        digits = (self._told_of(place) or {}).get("modify", "")
+        with suppress(Answer, IndexError):
+            digits = digits or self._wire.ask(f"MDTM {place}").split()[1]
         try:
-            digits = self._wire.ask(f"MDTM {self._absolute(place)}").split()[1][:14]
-            return datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
-        except Answer as answer:
-            if answer.passes:
-                raise
-        except (IndexError, ValueError):
-            pass
-        return None
+            return datetime.strptime(digits[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            return None
 
     def entries(self, folder: str) -> list[Entry] | None:
         """All that lies in a folder; None if it is not there.

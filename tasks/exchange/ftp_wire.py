@@ -65,8 +65,7 @@ class FtpWire(ftplib.FTP):
         self._check: Callable[[ssl.SSLSocket], None] = lambda secured: None
         self.sock = socket.create_connection((host, port), timeout=sessions.CONNECT_SECONDS)
         try:
-            # Small requests that wait for each other: they must not wait for the network as well.
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _at_once(self.sock)
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             self.sock.settimeout(sessions.LOGIN_SECONDS)
             self.af = self.sock.family
@@ -99,7 +98,7 @@ class FtpWire(ftplib.FTP):
         except TimeoutError:
             raise
         except (ftplib.Error, OSError, EOFError) as error:
-            raise _answer(error) from error
+            raise answer_of(error) from error
 
     def download(self, request: str) -> bytes:
         """All that the server sends to a request; errors as in `ask`, EOFError also if it was cut off."""
@@ -142,7 +141,7 @@ class FtpWire(ftplib.FTP):
         except TimeoutError:
             raise
         except (ftplib.Error, OSError, EOFError) as error:
-            raise _answer(error) from error
+            raise answer_of(error) from error
 
     def _open_data(self, request: str) -> socket.socket:
         """A passive data connection for a request, which the server has agreed to."""
@@ -153,6 +152,7 @@ class FtpWire(ftplib.FTP):
         except OSError as error:
             raise EOFError(f"its port {port} for data cannot be reached: {said(error)}") from error
         try:
+            _at_once(data)
             data.settimeout(sessions.ANSWER_SECONDS)
             answer = self.sendcmd(request)
             if answer[0] != "1":
@@ -186,7 +186,12 @@ class FtpWire(ftplib.FTP):
         self.file = self._open.makefile("r", encoding="utf-8", errors="replace")
 
 
-def _answer(error: Exception) -> Exception:
+def _at_once(connected: socket.socket) -> None:
+    """Small messages that wait for each other must not wait for the network as well."""
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def answer_of(error: Exception) -> Exception:
     """Ours for an error of ftplib or of the network."""
     if isinstance(error, Answer):
         return error

@@ -159,6 +159,7 @@ class RemoteFolder:
 
         def effect(session: Session) -> None:
             if stands(session, target) and not stands(session, source):
+                session.renamed(target)
                 return
             faults.point("exchange.move")
             try:

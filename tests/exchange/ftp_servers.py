@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -87,16 +87,19 @@ class FtpServer:
         *,
         without: Collection[str] = (),
         rights: str = ALL_RIGHTS,
+        password: str = PASSWORD,
         files: type[AbstractedFS] = AbstractedFS,
-        wire: Wire | None = None,
         **ways: Any,
     ) -> None:
-        """`without`: requests it does not know. `wire`: data connections go through it, too."""
+        """`without`: requests it does not know; `ways`: attributes of pyftpdlib's handler."""
         server = self
+        self.wire: Wire | None = None
+        """Through which data connections go."""
+        self._handlers: list[Any] = []
+        self.loses = ""
+        """How an answer begins that never arrives: the connection is closed instead, once."""
         self.said: list[str] = []
         self.connections = 0
-        self.before: Callable[[str, str], None] = lambda request, argument: None
-        """Called with every request before it is answered."""
         base = TLS_FTPHandler if tls else FTPHandler
 
         class Handler(base):  # type: ignore[misc, valid-type]
@@ -107,20 +110,24 @@ class FtpServer:
 
             def on_connect(self) -> None:
                 server.connections += 1
+                server._handlers.append(self)
 
             def process_command(self, cmd: str, *args: Any, **kwargs: Any) -> None:
                 server.said.append(" ".join((cmd, *map(str, args))))
-                server.before(cmd, str(args[0]) if args else "")
                 super().process_command(cmd, *args, **kwargs)
 
             def respond(self, resp: str, *args: Any, **kwargs: Any) -> None:
-                if wire is not None and resp.startswith("227"):
+                if server.loses and resp.startswith(server.loses):
+                    server.loses = ""
+                    self.close()
+                    return
+                if server.wire is not None and resp.startswith("227"):
                     high, low = resp.rstrip(").").split(",")[-2:]
-                    port = wire.through(int(high) * 256 + int(low))
+                    port = server.wire.through(int(high) * 256 + int(low))
                     resp = f"227 Passive (127,0,0,1,{port // 256},{port % 256})."
                 super().respond(resp, *args, **kwargs)
 
-        Handler.authorizer.add_user("till", PASSWORD, str(folder), perm=rights)
+        Handler.authorizer.add_user("till", password, str(folder), perm=rights)
         if tls is not None:
             Handler.certfile, Handler.dtp_handler = str(tls.file), ResumedOnly
             Handler.tls_control_required = Handler.tls_data_required = True
@@ -130,11 +137,11 @@ class FtpServer:
         self.folder = folder
         self._server = PyFtpServer(("127.0.0.1", 0), Handler, ioloop=IOLoop())
         self.port = int(self._server.socket.getsockname()[1])
-        self._over = threading.Event()
+        self._over, self._hanging_up = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         certificates = (tls.fingerprint,) if tls else ()
         self.address = ftp_login.Address(
-            "127.0.0.1", self.port, "till", PASSWORD, tls=tls is not None, certificates=certificates
+            "127.0.0.1", self.port, "till", password, tls=tls is not None, certificates=certificates
         )
 
     def __enter__(self) -> FtpServer:
@@ -145,7 +152,17 @@ class FtpServer:
         self._over.set()
         self._thread.join()
 
+    def hang_up(self) -> None:
+        """Close every connection, as after a restart; done when this returns."""
+        self._hanging_up.set()
+        while self._hanging_up.is_set():
+            self._over.wait(0.01)
+
     def _serve(self) -> None:
         while not self._over.is_set():
             self._server.serve_forever(timeout=0.05, blocking=False, handle_exit=False)
+            if self._hanging_up.is_set():
+                for handler in self._handlers:
+                    handler.close()
+                self._hanging_up.clear()
         self._server.close_all()
