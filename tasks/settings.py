@@ -58,6 +58,15 @@ def _host_key(text: str) -> str:
     return text
 
 
+def _certificate(text: str) -> str:
+    if re.fullmatch(r"(?i)(sha-?256( fingerprint=|:))?([0-9a-f]{2}:?){32}", text.strip()) is None:
+        raise ValueError(
+            f"`{text}` is not the SHA-256 fingerprint of a certificate; use 64 hexadecimal digits as "
+            "`openssl x509 -noout -fingerprint -sha256` prints them"
+        )
+    return text
+
+
 def _code(name: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_-]{1,20}", name) is None:
         raise ValueError("a code has 1 to 20 letters, digits, `-` or `_`")
@@ -116,13 +125,17 @@ class ExchangeSettings(Section):
     """[exchange]: the folder through which stores and hub talk."""
 
     url: Annotated[SecretStr, AfterValidator(_exchange)] = SecretStr("exchange")
-    """A folder, or `sftp://user@host/folder`; `sftp://user@host/~/folder` starts where the login lands."""
+    """A folder, or `sftp://user@host/folder` (`ftps`, `ftp`); `/~/folder` starts where the login lands."""
     host_keys: tuple[Annotated[str, AfterValidator(_host_key)], ...] = ()
     """Keys the SFTP server may show, as `ssh-keygen -lf` (`SHA256:...`) or `ssh-keyscan` print them."""
     key_file: Path | None = None
     """Private key to log in with over SFTP; none takes the password in `url`."""
     key_passphrase: SecretStr | None = None
     """Passphrase of `key_file`."""
+    certificates: tuple[Annotated[str, AfterValidator(_certificate)], ...] = ()
+    """SHA-256 fingerprints of certificates that the FTPS server may show; none: one this machine trusts."""
+    ca_file: Path | None = None
+    """PEM file of who vouches for the FTPS server, or its certificate; none: whom the system trusts."""
     inbox: Path = Path("inbox")
     """Where the hub keeps fetched batches until they are imported; local, may be deleted at rest."""
 
@@ -383,6 +396,12 @@ class Settings(Section):
     def key_file(self) -> Path | None:
         """The private key for SFTP, as an absolute path."""
         file = self.exchange.key_file
+        return (self.folder / file.expanduser()).resolve() if file is not None else None
+
+    @property
+    def ca_file(self) -> Path | None:
+        """Whom an FTPS server is trusted by, as an absolute path."""
+        file = self.exchange.ca_file
         return (self.folder / file.expanduser()).resolve() if file is not None else None
 
     @property

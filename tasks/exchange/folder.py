@@ -12,11 +12,14 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from data_contracts.errors import BatchAltered, ConfigurationError, TransferInterrupted
 from tasks import faults
 from tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from tasks.exchange.sessions import Server
 
 PART_SUFFIX = ".part"
 """Ending of a file that is still being written; never listed."""
@@ -91,29 +94,31 @@ class Folder(Protocol):
 def open_folder(settings: Settings) -> Iterator[Folder]:
     """The exchange folder of the settings, until the block ends; for the thread that opened it.
 
-    Nothing is connected before the first use. `ConfigurationError` for a kind that this version does not
-    have and for an address that is none.
+    Nothing is connected before the first use. `ConfigurationError` for an address that is none.
     """
     url = settings.exchange_url
     # A drive such as `C:\exchange` looks like a scheme of one letter.
     found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+)://", url)
     scheme = found[1].lower() if found else ""
-    if scheme == "sftp":
-        from tasks.exchange.sftp import SftpFolder
-        from tasks.exchange.ssh import read_address
+    if scheme:
+        from tasks.exchange.remote import RemoteFolder
 
-        with SftpFolder(*read_address(settings)) as folder:
+        with RemoteFolder(*_server(scheme, settings)) as folder:
             yield folder
         return
-    if scheme:
-        raise ConfigurationError(
-            f"The exchange over {scheme}:// is not available in this version of tillbridge.",
-            next_step="set [exchange] url to a local folder, a mounted share or sftp://user@host/folder",
-            scheme=scheme,
-        )
     from tasks.exchange.local import LocalFolder
 
     yield LocalFolder(url)
+
+
+def _server(scheme: str, settings: Settings) -> tuple[Server, str]:
+    if scheme == "sftp":
+        from tasks.exchange.ssh import read_address
+
+        return read_address(settings)
+    from tasks.exchange import ftp_login
+
+    return ftp_login.read_address(settings)
 
 
 def steps_of(path: str) -> tuple[str, ...]:

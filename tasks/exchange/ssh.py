@@ -15,23 +15,16 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, ClassVar
 
 from data_contracts.errors import ConfigurationError, TillbridgeError, TransferInterrupted
+from tasks.exchange import sessions
+from tasks.exchange.addresses import read_url, said
+from tasks.exchange.sftp import SftpSession
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
     import paramiko
-
-CONNECT_SECONDS = 10.0
-"""For the network to reach the server."""
-
-LOGIN_SECONDS = 20.0
-"""For each of: the server's greeting and key exchange, the login, the start of SFTP."""
-
-ANSWER_SECONDS = 30.0
-"""For the answer to each request."""
 
 KEEPALIVE_SECONDS = 15
 
@@ -68,8 +61,19 @@ class Address:
     key_passphrase: str | None = field(repr=False)
     pins: tuple[Pin, ...]
 
+    scheme: ClassVar[str] = "sftp"
+
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+    def connect(self) -> SftpSession:
+        """Log in and start SFTP; errors as in `log_in` and `open_sftp`."""
+        transport = log_in(self)
+        try:
+            return SftpSession(transport, open_sftp(transport, self))
+        except BaseException:
+            transport.close()
+            raise
 
 
 def read_address(settings: Settings) -> tuple[Address, str]:
@@ -78,39 +82,25 @@ def read_address(settings: Settings) -> tuple[Address, str]:
     `sftp://user@host/folder` is the folder from the server's root as that login sees it,
     `sftp://user@host/~/folder` the one below the folder where the login lands.
     """
-    try:
-        url = urlsplit(settings.exchange_url)
-        port = url.port or 22
-    except ValueError:  # its text may hold a part of the password
-        raise _not_an_address("host and port cannot be told apart; percent-encode the password") from None
-    if not url.hostname or not url.username:
-        raise _not_an_address("it names no host" if not url.hostname else "it names no user")
-    if url.query or url.fragment:
-        raise _not_an_address("it has a `?` or `#`; percent-encode them")
-    if not url.path:
-        raise _not_an_address("it names no folder")
-    path = unquote(url.path).rstrip("/") or "/"
-    if path == "/~" or path.startswith("/~/"):
-        path = path[3:].lstrip("/") or "."
+    url = read_url(settings.exchange_url, "SFTP", 22)
     exchange = settings.exchange
-    password = unquote(url.password) if url.password else None
-    if password is None and settings.key_file is None:
+    if url.password is None and settings.key_file is None:
         raise ConfigurationError(
-            f"There is nothing to log in with to the SFTP server {url.hostname}: [exchange] has neither "
+            f"There is nothing to log in with to the SFTP server {url.host}: [exchange] has neither "
             "key_file nor a password in url. Retrying cannot clear this.",
             next_step='set key_file, or a password as in url = "sftp://user:${SFTP_PASSWORD}@host/folder"',
         )
     passphrase = exchange.key_passphrase
     address = Address(
-        host=url.hostname,
-        port=port,
-        user=unquote(url.username),
-        password=password,
+        host=url.host,
+        port=url.port,
+        user=url.user,
+        password=url.password,
         key_file=settings.key_file,
         key_passphrase=passphrase.get_secret_value() if passphrase is not None else None,
         pins=tuple(read_pin(text) for text in exchange.host_keys),
     )
-    return address, path
+    return address, url.folder
 
 
 def read_pin(text: str) -> Pin:
@@ -172,17 +162,17 @@ def open_sftp(transport: paramiko.Transport, address: Address) -> paramiko.SFTPC
     import paramiko
 
     # Nothing else bounds the wait for a server that never says whether it has SFTP.
-    watch = threading.Timer(LOGIN_SECONDS, transport.close)
+    watch = threading.Timer(sessions.LOGIN_SECONDS, transport.close)
     watch.daemon = True
     watch.start()
     try:
-        channel = transport.open_session(timeout=LOGIN_SECONDS)
-        channel.settimeout(ANSWER_SECONDS)
+        channel = transport.open_session(timeout=sessions.LOGIN_SECONDS)
+        channel.settimeout(sessions.ANSWER_SECONDS)
         channel.invoke_subsystem("sftp")
         return paramiko.SFTPClient(channel)
     except (paramiko.SSHException, paramiko.SFTPError, OSError, EOFError) as error:
         raise TransferInterrupted(
-            f"The SFTP server {address} let {address.user} in but did not start SFTP: {_said(error)}. "
+            f"The SFTP server {address} let {address.user} in but did not start SFTP: {said(error)}. "
             "Nothing was read or written; retrying may help.",
             next_step="if it stays so, ask its owner whether this account may use SFTP",
             host=address.host,
@@ -218,24 +208,24 @@ def _reach(address: Address, algorithms: tuple[str, ...]) -> paramiko.Transport 
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.CRITICAL)
     try:
-        connected = socket.create_connection((address.host, address.port), timeout=CONNECT_SECONDS)
+        connected = socket.create_connection((address.host, address.port), timeout=sessions.CONNECT_SECONDS)
     except OSError as error:
         raise _unreachable(address, error) from error
     # Small requests that wait for each other: they must not wait for the network as well.
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     transport = paramiko.Transport(connected)
     transport.set_log_channel(WIRE_LOG)
-    transport.banner_timeout = transport.auth_timeout = transport.handshake_timeout = LOGIN_SECONDS
+    transport.banner_timeout = transport.auth_timeout = transport.handshake_timeout = sessions.LOGIN_SECONDS
     try:
         transport.get_security_options().key_types = algorithms
-        transport.start_client(timeout=LOGIN_SECONDS)
+        transport.start_client(timeout=sessions.LOGIN_SECONDS)
     except (paramiko.SSHException, OSError, EOFError) as error:
         transport.close()
         if isinstance(error, IncompatiblePeer):
             if "host key" in str(error):
                 return None
             raise ConfigurationError(
-                f"The SFTP server {address} and this program have no cipher in common: {_said(error)}. "
+                f"The SFTP server {address} and this program have no cipher in common: {said(error)}. "
                 "Nothing was sent to it; retrying cannot clear this.",
                 next_step="ask its owner to update the server",
                 host=address.host,
@@ -312,24 +302,9 @@ def _fingerprint(key: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
 
 
-def _said(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, socket.gaierror):
-        return "its name cannot be resolved"
-    return getattr(error, "strerror", None) or str(error).strip().rstrip(".") or "the connection was closed"
-
-
-def _not_an_address(reason: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"[exchange] url is not an SFTP address: {reason}. Retrying cannot clear this.",
-        next_step="write it as sftp://user@host:22/folder",
-    )
-
-
 def _unreachable(address: Address, error: BaseException) -> TransferInterrupted:
     return TransferInterrupted(
-        f"The SFTP server {address} cannot be reached: {_said(error)}. "
+        f"The SFTP server {address} cannot be reached: {said(error)}. "
         "Nothing was read or written; retrying may help.",
         next_step="check the network and that the server runs; correct host and port in [exchange] url",
         host=address.host,

@@ -15,8 +15,10 @@ from tasks import faults
 from tasks.exchange.connections import POOL
 from tasks.exchange.folder import Folder
 from tasks.exchange.local import LocalFolder
-from tasks.exchange.sftp import SftpFolder
+from tasks.exchange.remote import RemoteFolder
+from tasks.exchange.sessions import Server
 from tasks.exchange.ssh import Address
+from tests.exchange.ftp_servers import OLD_SERVER, Certificate, FtpServer, KeepsWhatIsThere, certificate
 from tests.exchange.servers import OpenSsh, address
 
 
@@ -63,7 +65,33 @@ def openssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSsh]:
         POOL.close()
 
 
-@pytest.fixture(params=["local", "sftp", "openssh"])
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A certificate for 127.0.0.1."""
+    return certificate(tmp_path_factory.mktemp("certificate") / "server.pem")
+
+
+@pytest.fixture(scope="session")
+def ftps(tmp_path_factory: pytest.TempPathFactory, tls: Certificate) -> Iterator[FtpServer]:
+    """FTPS as a server on Unix does it: renames replace."""
+    with FtpServer(tmp_path_factory.getbasetemp(), tls) as server:
+        yield server
+        POOL.close()
+
+
+@pytest.fixture(scope="session")
+def old_ftp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FtpServer]:
+    """FTP as an old server on Windows does it: names alone, and renames that never replace."""
+    with FtpServer(tmp_path_factory.getbasetemp(), without=OLD_SERVER, files=KeepsWhatIsThere) as server:
+        yield server
+        POOL.close()
+
+
+KINDS = ["local", "sftp", "openssh", "ftps", "old ftp"]
+"""Every kind of exchange folder; all keep the same promises."""
+
+
+@pytest.fixture(params=KINDS)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """An exchange folder that does not exist yet."""
     yield from place_of(request, request.param, tmp_path / "exchange")
@@ -79,15 +107,20 @@ def place_of(request: pytest.FixtureRequest, kind: str, root: Path) -> Iterator[
     if kind == "local":
         yield Place(root, lambda: LocalFolder(root))
         return
-    if kind == "sftp":
-        server, reach = request.getfixturevalue("own_server")
-        remote = f"/{root.relative_to(server.folder).as_posix()}"
-    else:
+    reach: Server
+    if kind == "openssh":
         reach, remote = request.getfixturevalue("openssh").address(), root.as_posix()
-    opened: list[SftpFolder] = []
+    else:
+        if kind == "sftp":
+            server, reach = request.getfixturevalue("own_server")
+        else:
+            server = request.getfixturevalue({"ftps": "ftps", "old ftp": "old_ftp"}[kind])
+            reach = server.address
+        remote = f"/{root.relative_to(server.folder).as_posix()}"
+    opened: list[RemoteFolder] = []
 
     def another() -> Folder:
-        opened.append(SftpFolder(reach, remote))
+        opened.append(RemoteFolder(reach, remote))
         return opened[-1]
 
     yield Place(root, another)
@@ -121,5 +154,5 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """New tries follow at once; the pauses that would have been made."""
     made: list[float] = []
     clock = SimpleNamespace(sleep=made.append, monotonic=time.monotonic)
-    monkeypatch.setattr("tasks.exchange.sftp.time", clock)  # there alone: paramiko sleeps, too
+    monkeypatch.setattr("tasks.exchange.remote.time", clock)  # there alone: paramiko sleeps, too
     return made

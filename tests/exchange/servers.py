@@ -1,4 +1,4 @@
-"""SFTP servers for tests: ours, OpenSSH's, and a wire between that can be cut."""
+"""Servers for tests: OpenSSH's sshd, and a wire to any server that can be cut."""
 
 from __future__ import annotations
 
@@ -113,11 +113,10 @@ class Wire:
     """Passes bytes on to a port until it is told to break, `up` (to the server) or `down`."""
 
     def __init__(self, port: int) -> None:
-        self._target = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
-        self.port = int(self._listener.getsockname()[1])
+        self._listeners: list[socket.socket] = []
+        self.port = self.through(port)
         self.passed = {"up": 0, "down": 0}
         self._left: dict[str, int] = {}
         self._cuts = 0
@@ -125,13 +124,21 @@ class Wire:
         self.connections = 0
 
     def __enter__(self) -> Wire:
-        threading.Thread(target=self._accept, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        for listener in self._listeners:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
         self.cut()
+
+    def through(self, target: int) -> int:
+        """A port that leads to that one over this wire."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._listeners.append(listener)
+        threading.Thread(target=self._accept, args=(listener, target), daemon=True).start()
+        return int(listener.getsockname()[1])
 
     def break_after(self, direction: str, count: int, *, times: int = 1) -> None:
         """Cut all connections after `count` more bytes that way; the next ones at once, `times` in all."""
@@ -152,13 +159,19 @@ class Wire:
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket, target: int) -> None:
         while True:
             try:
-                near, _ = self._listener.accept()
+                near, _ = listener.accept()
             except OSError:
                 return
-            far = socket.create_connection(("127.0.0.1", self._target))
+            try:
+                far = socket.create_connection(("127.0.0.1", target))
+            except OSError:
+                near.close()
+                continue
+            for end in (near, far):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._sockets += [near, far]
                 self.connections += 1

@@ -1,4 +1,4 @@
-"""What holds of an exchange folder of any kind: local, over SFTP, over OpenSSH's SFTP."""
+"""What holds of an exchange folder of any kind: local, over SFTP, over FTPS and FTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from data_contracts.errors import BatchAltered, ConfigurationError, TransferInterrupted
 from tasks import faults
 from tasks.exchange.folder import LEFTOVER_SECONDS, Folder
-from tests.exchange.conftest import Killed, Place, place_of
+from tests.exchange.conftest import KINDS, Killed, Place, place_of
 
 A = "S1/orders/a.csv"
 LARGE = bytes(range(256)) * 1_000 + b"the end"
@@ -283,7 +283,7 @@ def full_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("kind", ["local", "sftp", "openssh"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_ten_thousand_files_in_a_folder_are_all_listed(
     request: pytest.FixtureRequest, full_folder: Path, kind: str
 ) -> None:

@@ -7,9 +7,9 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import paramiko
 import pytest
@@ -21,17 +21,13 @@ from paramiko.ssh_exception import IncompatiblePeer, MessageOrderError
 from data_contracts.errors import BatchAltered, ConfigurationError, TransferInterrupted
 from deployments.sftp_server import Files, SftpServer
 from tasks import faults
-from tasks.exchange import sftp, ssh
+from tasks.exchange import remote, sessions
 from tasks.exchange.connections import Pool
-from tasks.exchange.folder import Folder
-from tasks.exchange.sftp import SftpFolder, translated
+from tasks.exchange.remote import RemoteFolder, translated
 from tasks.exchange.ssh import Address
 from tests.exchange.conftest import Killed
-from tests.exchange.servers import OpenSsh, Wire, address
-
-A = "S1/orders/a.csv"
-HEAD = "S1/orders/head.json"
-LARGE = bytes(range(256)) * 500 + b"the end"
+from tests.exchange.cutting import BEFORE, HEAD, LARGE, OPERATIONS, A, cut_and_repeat, prepared, shown
+from tests.exchange.servers import OpenSsh, address
 
 
 @dataclass
@@ -40,7 +36,7 @@ class Served:
 
     root: Path
     server: SftpServer
-    folder: SftpFolder
+    folder: RemoteFolder
 
 
 @pytest.fixture
@@ -54,7 +50,7 @@ def serve(tmp_path: Path, till_key: tuple[Path, str]) -> Iterator[Callable[..., 
         server = SftpServer(root, keys=[till_key[1]], files=files)
         running.append(server.__enter__())
         reach = address(server.port, key_file=till_key[0], pins=[server.fingerprint])
-        folder = SftpFolder(reach, "/", pool=pool)
+        folder = RemoteFolder(reach, "/", pool=pool)
         folder.take_into_use()
         return Served(root, server, folder)
 
@@ -65,82 +61,6 @@ def serve(tmp_path: Path, till_key: tuple[Path, str]) -> Iterator[Callable[..., 
 
 
 # Cut at any byte.
-
-
-def prepared(root: Path) -> None:
-    """What lies there before an operation begins."""
-    for name, content in ((HEAD, b"old"), ("S1/orders/m.csv", LARGE), (".tillbridge-exchange", b"")):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-
-
-def shown(root: Path) -> dict[str, bytes]:
-    """Every file that a reader may see, in full."""
-    return {
-        found.relative_to(root).as_posix(): found.read_bytes()
-        for found in root.rglob("*")
-        if found.is_file() and not found.name.endswith(".part") and found.name != ".tillbridge-exchange"
-    }
-
-
-BEFORE = {HEAD: b"old", "S1/orders/m.csv": LARGE}
-
-
-class Operation(NamedTuple):
-    """Something that is done to a folder, what it answers and what it leaves."""
-
-    do: Callable[[Folder], object]
-    answer: object
-    after: dict[str, bytes]
-
-
-OPERATIONS = {
-    "publish": Operation(lambda folder: folder.publish(A, LARGE), None, {**BEFORE, A: LARGE}),
-    "replace": Operation(
-        lambda folder: folder.replace(HEAD, b"new" * 99), None, {**BEFORE, HEAD: b"new" * 99}
-    ),
-    "move": Operation(
-        lambda folder: folder.move("S1/orders/m.csv", "S1/orders/archive/m.csv"),
-        None,
-        {HEAD: b"old", "S1/orders/archive/m.csv": LARGE},
-    ),
-    "read": Operation(lambda folder: folder.read("S1/orders/m.csv"), LARGE, BEFORE),
-    "list": Operation(lambda folder: folder.list("S1/orders"), ["head.json", "m.csv"], BEFORE),
-    "exists": Operation(lambda folder: folder.exists(HEAD), True, BEFORE),
-}
-
-
-def _attempt(operation: Operation, folder: Folder, root: Path) -> object:
-    try:
-        return operation.do(folder)
-    except TransferInterrupted as error:
-        assert shown(root) in (BEFORE, operation.after), "nothing half done is seen"
-        return error
-
-
-def cut_and_repeat(
-    root: Path, reach: Address, remote: str, name: str, direction: str, part: float, times: int
-) -> int:
-    """One operation over a wire that breaks; done again until it ends. Returns how often it was done."""
-    operation = OPERATIONS[name]
-    prepared(root)
-    pool = Pool()
-    with Wire(reach.port) as wire:
-        folder = SftpFolder(replace(reach, port=wire.port), remote, pool=pool)
-        try:
-            assert folder.list("S2") == []
-            size = {"publish": 150_000, "read": 140_000}.get(name, 3_000)
-            wire.break_after(direction, int(size * part), times=times)
-            done, answer = 1, _attempt(operation, folder, root)
-            while isinstance(answer, TransferInterrupted):
-                done, answer = done + 1, _attempt(operation, folder, root)
-            assert answer == operation.answer
-            assert shown(root) == operation.after
-        finally:
-            folder.close()
-            pool.close()
-    return done
-
 
 directions = st.sampled_from(["up", "down"])
 CUTS = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
@@ -160,7 +80,7 @@ def test_an_operation_cut_at_any_byte_ends_as_if_it_had_not_been(
     root = tmp_path_factory.mktemp("cut")
     server, reach = own_server
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sftp, "PAUSES_SECONDS", (0.0, 0.0))
+        patched.setattr(remote, "PAUSES_SECONDS", (0.0, 0.0))
         done = cut_and_repeat(
             root, reach, f"/{root.relative_to(server.folder).as_posix()}", name, direction, part, times
         )
@@ -182,7 +102,7 @@ def test_an_operation_on_openssh_cut_at_any_byte_ends_as_if_it_had_not_been(
 ) -> None:
     root = tmp_path_factory.mktemp("cut")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sftp, "PAUSES_SECONDS", (0.0, 0.0))
+        patched.setattr(remote, "PAUSES_SECONDS", (0.0, 0.0))
         done = cut_and_repeat(root, openssh.address(), root.as_posix(), name, direction, part, times)
 
     assert done == 1 or times > 1
@@ -285,7 +205,7 @@ def test_a_replacement_in_steps_cut_or_killed_between_them_never_loses_the_file(
 
     def look() -> None:
         pool = Pool()
-        with SftpFolder(served.folder.address, "/", pool=pool) as reader:
+        with RemoteFolder(served.folder.server, "/", pool=pool) as reader:
             seen.append(reader.read(HEAD))
             assert reader.exists(HEAD)
         pool.close()
@@ -352,7 +272,7 @@ def test_a_server_that_tells_no_kinds_lists_its_files(serve: Callable[..., Serve
 
 
 def test_a_name_that_is_not_utf8_is_named_as_the_trouble(openssh: OpenSsh, tmp_path: Path) -> None:
-    with SftpFolder(openssh.address(), f"{tmp_path}/exchange", pool=Pool()) as folder:
+    with RemoteFolder(openssh.address(), f"{tmp_path}/exchange", pool=Pool()) as folder:
         folder.publish(A, b"one")
         strange = tmp_path / "exchange/S1/orders" / os.fsdecode(b"gr\xf6\xdfe.csv")
         strange.touch()
@@ -416,7 +336,7 @@ def test_a_file_that_openssh_cannot_write_whole_is_transient_and_leaves_nothing(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     pool = Pool()
     with server.running(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, limits[1]))):
-        folder = SftpFolder(server.address(), f"{tmp_path}/exchange", pool=pool)
+        folder = RemoteFolder(server.address(), f"{tmp_path}/exchange", pool=pool)
         with pytest.raises(TransferInterrupted, match="the server says `Failure`"):
             folder.publish(A, LARGE)
         folder.publish("S1/orders/b.csv", b"small enough")
@@ -447,7 +367,7 @@ def test_a_folder_this_account_may_only_read_is_a_matter_of_configuration(
     prepared(served.root)
     served.folder.close()
     served.server.files = Denies
-    folder = SftpFolder(served.folder.address, "/", pool=Pool())
+    folder = RemoteFolder(served.folder.server, "/", pool=Pool())
 
     with folder:
         assert folder.read(HEAD) == b"old"
@@ -472,7 +392,7 @@ def test_openssh_that_is_read_only_or_lets_nobody_in_is_a_matter_of_configuratio
     with OpenSsh(
         tmp_path_factory.mktemp("denying-sshd"), subsystem=f"internal-sftp {options}"
     ).running() as server:
-        folder = SftpFolder(server.address(), tmp_path.as_posix(), pool=pool)
+        folder = RemoteFolder(server.address(), tmp_path.as_posix(), pool=pool)
         with pytest.raises(ConfigurationError, match="is refused: Permission denied") as caught:
             folder.publish(A, b"one")
         assert caught.value.next_step.startswith("give this account the right to read and write sftp://")
@@ -499,7 +419,7 @@ class Sleeps(Files):
 def test_a_server_that_stops_answering_is_asked_on_a_new_connection_and_then_given_up(
     serve: Callable[..., Served], no_pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(sessions, "ANSWER_SECONDS", 0.2)
     served = serve(Sleeps)
 
     with pytest.raises(TransferInterrupted, match=r"the connection broke off \(no answer within 0 s\)"):
@@ -511,7 +431,7 @@ def test_after_ten_seconds_no_new_try_is_made(
     serve: Callable[..., Served], no_pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = serve()
-    monkeypatch.setattr(sftp, "PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr(remote, "PATIENCE_SECONDS", -1.0)
     served.server.disconnect()
 
     with pytest.raises(TransferInterrupted, match="the connection broke off"):

@@ -16,11 +16,11 @@ import pytest
 
 from data_contracts.errors import ConfigurationError, TillbridgeError, TransferInterrupted
 from deployments.sftp_server import SftpServer, public_line
-from tasks.exchange import connections, ssh
+from tasks.exchange import connections, sessions
 from tasks.exchange.connections import Pool
 from tasks.exchange.folder import open_folder
 from tasks.exchange.local import LocalFolder
-from tasks.exchange.sftp import SftpFolder
+from tasks.exchange.remote import RemoteFolder
 from tasks.exchange.ssh import Address, read_address, read_pin
 from tasks.settings import Settings, load_settings
 from tests.exchange.servers import OpenSsh, Wire, address
@@ -49,7 +49,7 @@ def reach(server: SftpServer, till_key: tuple[Path, str]) -> Address:
 
 
 def logged_in(reach: Address, pool: Pool) -> None:
-    with SftpFolder(reach, "/", pool=pool) as folder:
+    with RemoteFolder(reach, "/", pool=pool) as folder:
         folder.take_into_use()
 
 
@@ -98,7 +98,7 @@ def test_openssh_is_known_by_each_of_its_keys_in_each_form(
         "bare": openssh.fingerprint(name).split()[1],
     }[form]
 
-    with SftpFolder(replace(openssh.address(), pins=(read_pin(pin),)), ".", pool=pool) as folder:
+    with RemoteFolder(replace(openssh.address(), pins=(read_pin(pin),)), ".", pool=pool) as folder:
         assert not folder.exists("no such file")
 
 
@@ -228,7 +228,7 @@ def test_a_server_that_is_not_there_or_has_no_such_name_may_come_back(
 def test_a_server_that_never_says_a_word_is_given_up(
     pool: Pool, reach: Address, no_pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "LOGIN_SECONDS", 0.3)
+    monkeypatch.setattr(sessions, "LOGIN_SECONDS", 0.3)
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         pytest.raises(TransferInterrupted, match="cannot be reached"),
@@ -244,7 +244,7 @@ def test_a_server_that_lets_in_but_has_no_sftp_is_told_apart(
     monkeypatch: pytest.MonkeyPatch,
     subsystem: str,
 ) -> None:
-    monkeypatch.setattr(ssh, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(sessions, "ANSWER_SECONDS", 0.5)
 
     with OpenSsh(tmp_path / "sshd", subsystem=subsystem).running() as server:
         with pytest.raises(TransferInterrupted, match="in but did not start SFTP") as caught:
@@ -255,7 +255,7 @@ def test_a_server_that_lets_in_but_has_no_sftp_is_told_apart(
 def test_something_else_than_ssh_on_the_port_is_named(
     pool: Pool, reach: Address, no_pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "LOGIN_SECONDS", 1.0)
+    monkeypatch.setattr(sessions, "LOGIN_SECONDS", 1.0)
     with SilentHttp() as port, pytest.raises(TransferInterrupted, match="cannot be reached"):
         logged_in(replace(reach, port=port), pool)
 
@@ -267,7 +267,7 @@ def test_a_connection_is_used_again_by_the_next_use_case_and_by_one_at_a_time(
     logged_in(reach, pool)
     assert server.connections == 1
 
-    with SftpFolder(reach, "/", pool=pool) as one, SftpFolder(reach, "/", pool=pool) as other:
+    with RemoteFolder(reach, "/", pool=pool) as one, RemoteFolder(reach, "/", pool=pool) as other:
         assert one.list("S1") == other.list("S1") == []
     assert server.connections == 2
     logged_in(replace(reach, key_file=None, password=PASSWORD), pool)
@@ -309,7 +309,7 @@ def test_a_forked_process_leaves_its_parent_s_connection_alone(
 def test_a_connection_on_which_a_run_was_killed_is_not_used_again(
     server: SftpServer, pool: Pool, reach: Address
 ) -> None:
-    with suppress(KeyboardInterrupt), SftpFolder(reach, "/", pool=pool) as folder:
+    with suppress(KeyboardInterrupt), RemoteFolder(reach, "/", pool=pool) as folder:
         folder.take_into_use()
         raise KeyboardInterrupt
     logged_in(reach, pool)
@@ -363,7 +363,11 @@ def test_the_folder_of_an_address(tmp_path: Path, url: str, folder: str) -> None
         ("sftp://till:sec/ret@host/folder", "cannot be told apart"),
         ("sftp://till:secret@host/folder?x=1", "it has a `[?]` or `#`"),
         ("sftp://till@host/folder", "nothing to log in with"),
-        ("ftps://till:secret@host/folder", "over ftps:// is not available"),
+        ("ftps://till:sec/ret@host/folder", "not an FTPS address: host and port cannot be told apart"),
+        ("ftp://till:secret@host", "not an FTP address: it names no folder"),
+        ("ftps://till@host/folder", "nothing to log in with"),
+        ("ftps://till:secret@host:990/folder", "is for implicit TLS"),
+        ("ftps://till:secret%0A@host/folder", "holds the end of a line"),
     ],
 )
 def test_an_address_that_is_none_says_what_lacks_and_shows_no_password(
@@ -421,7 +425,7 @@ def test_a_login_that_is_cut_off_is_no_refusal(
 ) -> None:
     """paramiko calls both of them an authentication that failed."""
     with Wire(server.port) as wire:
-        folder = SftpFolder(replace(reach, port=wire.port), "/", pool=pool)
+        folder = RemoteFolder(replace(reach, port=wire.port), "/", pool=pool)
         folder.take_into_use()
         whole = wire.passed["up"]
         folder.close()
@@ -430,7 +434,7 @@ def test_a_login_that_is_cut_off_is_no_refusal(
         for count in range(0, whole, whole // 12):
             wire.break_after("up", count, times=9)
             try:
-                with SftpFolder(replace(reach, port=wire.port), "/", pool=pool) as cut:
+                with RemoteFolder(replace(reach, port=wire.port), "/", pool=pool) as cut:
                     cut.exists("a")
                 outcomes.add(None)
             except TillbridgeError as error:

@@ -11,7 +11,7 @@ import pytest
 from data_contracts.errors import TransferInterrupted
 from data_contracts.manifest import Mark
 from deployments.sftp_server import SftpServer, public_line
-from tasks.exchange import batches, sftp
+from tasks.exchange import batches, remote
 from tasks.exchange.batches import Content, Draft
 from tasks.exchange.connections import POOL
 from tasks.exchange.folder import open_folder
@@ -68,7 +68,7 @@ def cycled(story: Installation) -> bool:
 def test_a_day_over_a_connection_that_keeps_breaking_ends_as_on_a_local_folder(
     tmp_path: Path, server: SftpServer, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sftp, "PAUSES_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(remote, "PAUSES_SECONDS", (0.0, 0.0))
     calm = installed(tmp_path / "calm")
     calm.go_live()
     calm.ring_all()
