@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
+from click.testing import CliRunner
 from prefect import task
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.cache_policies import NO_CACHE
@@ -34,6 +35,7 @@ from sqlalchemy import select
 from data_contracts.errors import ConfigurationError
 from data_contracts.parameters import CatalogScope, ExportScope, ReceiptScope, StatementScope
 from deployments.automations import apply_automations, remove_automations
+from deployments.cli import cli
 from deployments.unblocking import unblock
 from flows.advance_layaways import advance_layaways
 from flows.export_orders import export_orders
@@ -165,6 +167,13 @@ def register(settings: Settings, port: int) -> None:
         }
 
 
+def command(*arguments: str) -> str:
+    """What `tillbridge` prints, without the width of a terminal."""
+    done = CliRunner().invoke(cli, list(arguments))
+    assert done.exit_code == 0, done.output
+    return " ".join(done.output.split())
+
+
 def register_less(client: SyncPrefectClient, settings: Settings) -> None:
     """One alert switched off in the UI, other hours, one store fewer; then none at all."""
     failed = client.read_automations_by_name("tillbridge: run failed")[0]
@@ -184,6 +193,12 @@ def register_less(client: SyncPrefectClient, settings: Settings) -> None:
         "hours": cast(Any, failed.trigger).within / timedelta(hours=1),
     }
     said["taken away"] = len(remove_automations())
+    start(client, "advance-layaways", Pending())
+    said["commands"] = [
+        command("unblock", "advance-layaways", "--dry-run"),
+        command("alerts"),
+        command("alerts", "--remove"),
+    ]
     said["left"] = [a.name for a in client.read_automations() if "tillbridge-alert" in a.tags]
 
 

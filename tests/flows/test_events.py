@@ -252,6 +252,16 @@ def test_a_slot_that_a_server_has_forgotten_is_freed(told: Told) -> None:
     assert "There is no deployment `recncile` of tillbridge; there are advance-" in told.said["misspelled"]
 
 
+def test_the_commands_say_what_they_did(told: Told) -> None:
+    held, registered, removed = told.said["commands"]
+
+    assert "tillbridge: run failed new" in registered
+    assert registered.endswith("They are sent by custom-webhook/ops.")
+    assert " Pending " in held
+    assert held.endswith(" Dry run: nothing was changed.")
+    assert removed == "Removed 11 alerts."
+
+
 def test_no_secret_of_the_notification_block_is_told_or_logged(told: Told) -> None:
     files = [file for file in told.home.rglob("*") if file.is_file()]
 
