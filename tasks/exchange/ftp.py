@@ -69,7 +69,7 @@ class FtpSession:
                 wire.ask("OPTS UTF8 ON")
         wire.ask("TYPE I")
         home = "/"
-        with suppress(Answer):
+        with suppress(Answer, ftplib.Error):
             home = ftplib.parse257(wire.ask("PWD")) or "/"  # noqa: S321 - only parses
         return cls(wire, home, features)
 
