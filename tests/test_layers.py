@@ -108,6 +108,7 @@ def test_libraries_stay_in_their_rooms() -> None:
     )
     assert offenders("pyodbc", allowed=("tasks/rms/",)) == []
     assert offenders("paramiko", allowed=("tasks/exchange/", "deployments/sftp_server.py")) == []
+    assert offenders("ftplib", allowed=("tasks/exchange/",)) == []
     assert (
         offenders(
             "great_expectations",

@@ -32,6 +32,12 @@ MARKER_NAME = ".tillbridge-exchange"
 
 MARKER_TEXT = b"An exchange folder of tillbridge. Without this file it would pass for an unmounted share.\n"
 
+UNSAFE = (
+    "ftp:// encrypts nothing: whoever is on the way reads the password and every ticket, and may alter them; "
+    "use ftps:// or sftp://"
+)
+"""What is said where `ftp://` is asked for by name."""
+
 faults.declare(
     "exchange.mark",
     "exchange.marked",

@@ -37,6 +37,9 @@ faults.declare("ftp.claim", "ftp.claimed")
 _NOT_DONE = 550
 """There is nothing of that name, or it may not be, or it is there already."""
 
+_NOT_ALLOWED = 553
+"""A name that may not be, which some servers say of what 550 is."""
+
 _KINDS = {"file": Kind.FILE, "dir": Kind.FOLDER, "cdir": Kind.FOLDER, "pdir": Kind.FOLDER}
 
 
@@ -66,7 +69,7 @@ class FtpSession:
                 wire.ask("OPTS UTF8 ON")
         wire.ask("TYPE I")
         home = "/"
-        with suppress(Answer):
+        with suppress(Answer, ftplib.Error):
             home = ftplib.parse257(wire.ask("PWD")) or "/"  # noqa: S321 - only parses
         return cls(wire, home, features)
 
@@ -202,14 +205,20 @@ class FtpSession:
         try:
             self._wire.upload(f"STOR {place}", data)
         except Answer as answer:
-            if answer.passes or answer.code < 500 or answer.errno == errno.ENOSPC:
+            if answer.passes or answer.denied or answer.code < 500 or answer.errno == errno.ENOSPC:
                 raise
             above = self.kind(posixpath.dirname(place))
             if above is None:
                 raise _nothing(place) from answer
             if above is Kind.FILE:
                 raise NotADirectoryError(errno.ENOTDIR, answer.strerror, place) from answer
-            raise PermissionError(errno.EACCES, answer.strerror, place) from answer
+            # The folder is there, by now: another one may have made it after we were refused.
+            try:
+                self._wire.upload(f"STOR {place}", data)
+            except Answer as again:
+                if again.code in (_NOT_DONE, _NOT_ALLOWED):
+                    raise PermissionError(errno.EACCES, again.strerror, place) from again
+                raise
 
     def make_folder(self, place: str) -> None:
         """Make a folder, also if another one makes it at this moment."""

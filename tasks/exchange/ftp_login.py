@@ -15,6 +15,7 @@ from pathlib import Path
 
 from data_contracts.errors import ConfigurationError, TransferInterrupted
 from tasks.exchange.addresses import read_url, said
+from tasks.exchange.folder import UNSAFE
 from tasks.exchange.ftp import FtpSession
 from tasks.exchange.ftp_wire import Answer, FtpWire
 from tasks.settings import Settings
@@ -24,11 +25,6 @@ logger = logging.getLogger(__name__)
 PORT = 21
 IMPLICIT_PORT = 990
 """Where TLS begins before the first word, which this program does not do."""
-
-UNSAFE = (
-    "ftp:// encrypts nothing: whoever is on the way reads the password and every ticket, and may alter them; "
-    "use ftps:// or sftp://"
-)
 
 
 @dataclass(frozen=True)

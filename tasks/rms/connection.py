@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.pool import NullPool
 
 from data_contracts.errors import ConfigurationError, SchemaMismatch, StoreUnavailable, TillbridgeError
+from tasks import server_versions
 from tasks.rms import sql_server
 
 WAIT_SECONDS = 15
@@ -65,6 +66,13 @@ def open_rms(url: str, store: str, *, writing: bool = False) -> Iterator[Connect
             engine.dispose()
     except SQLAlchemyError as error:
         raise translated(error, store, parsed) from error
+
+
+def server_and_driver(connection: Connection) -> str:
+    """Which database answers, and through which driver."""
+    if connection.dialect.name == "mssql":
+        return sql_server.server_and_driver(connection)
+    return server_versions.server_and_driver(connection)
 
 
 def translated(error: SQLAlchemyError, store: str, url: URL | None = None) -> TillbridgeError:

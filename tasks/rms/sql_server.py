@@ -214,6 +214,33 @@ def connect_arguments(url: URL, store: str) -> dict[str, Any]:
     return {}
 
 
+_RELEASES = {
+    (8,): "2000",
+    (9,): "2005",
+    (10, 50): "2008 R2",
+    (10,): "2008",
+    (11,): "2012",
+    (12,): "2014",
+    (13,): "2016",
+    (14,): "2017",
+    (15,): "2019",
+    (16,): "2022",
+    (17,): "2025",
+}
+
+
+def server_and_driver(connection: Connection) -> str:
+    """`SQL Server 2008 R2 (10.50.6000.34) through libtdsodbc.so 01.03.0017`."""
+    import pyodbc
+
+    dialect: Any = connection.dialect
+    version: tuple[int, ...] = dialect.server_version_info
+    release = next((name for begins, name in _RELEASES.items() if version[: len(begins)] == begins), "")
+    opened: Any = connection.connection.driver_connection
+    name, number = (opened.getinfo(what) for what in (pyodbc.SQL_DRIVER_NAME, pyodbc.SQL_DRIVER_VER))
+    return f"SQL Server {release} ({'.'.join(map(str, version))}) through {name} {number}"
+
+
 _AMOUNT, _MARK = 1_234, 0x0123_4567_89AB_CDEF
 
 SELF_TEST = select(

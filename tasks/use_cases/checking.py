@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from data_contracts.documents import STREAM_ORDERS
 from data_contracts.errors import ConfigurationError, TillbridgeError
 from tasks.exchange import batches
-from tasks.exchange.folder import open_folder
+from tasks.exchange.folder import UNSAFE, open_folder
 from tasks.hub.database import open_hub
+from tasks.rms import connection as rms_connection
 from tasks.rms import reader
 from tasks.rms.dialects import read_bound
 from tasks.rms.item_writing import open_items, try_rights
 from tasks.rms.items import headquarters
+from tasks.server_versions import server_and_driver
 from tasks.settings import Settings
 from tasks.use_cases.store_session import open_store
 
@@ -59,29 +61,37 @@ def _tested(subject: str, test: Callable[[], str]) -> CheckResult:
 
 
 def _check_hub(settings: Settings) -> str:
-    with open_hub(settings.hub_url):
-        return "answers, schema fits"
+    with open_hub(settings.hub_url) as hub, hub.reading() as connection:
+        return f"answers, schema fits; {server_and_driver(connection)}"
 
 
 def _check_exchange(settings: Settings) -> str:
     content = f"written by tillbridge check at {datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}\n".encode()
-    reached = ""
-    if settings.exchange_url.lower().startswith("sftp://"):
-        reached = "the server answers, its host key is the one pinned, the login is accepted; "
+    url = settings.exchange_url.lower()
+    known = {
+        "sftp": "its host key is the one pinned, ",
+        "ftps": f"its certificate is {'the one pinned' if settings.exchange.certificates else 'trusted'}, ",
+        "ftp": "",
+    }.get(url.partition("://")[0])
+    reached = "" if known is None else f"the server answers, {known}the login is accepted; "
+    warning = f"; WARNING: {UNSAFE}" if url.startswith("ftp://") else ""
     with open_folder(settings) as folder:
+        # Twice: whether a rename replaces is something that servers differ in.
+        folder.replace(PROBE, content[::-1])
         folder.replace(PROBE, content)
         if folder.read(PROBE) != content:
             return f"{reached}another process writes the same probe file at this moment"
-    return f"{reached}can be written, read back and renamed"
+    return f"{reached}can be written, read back and renamed{warning}"
 
 
 def _check_rms(settings: Settings, code: str) -> str:
     with open_store(settings, code) as session:
         bound = read_bound(session.connection)
         highest = reader.highest_ticket(session.connection, session.store_id)
+        server = rms_connection.server_and_driver(session.connection)
     return (
         f"answers as StoreID {session.store_id}, tables fit, newest ticket {highest}, "
-        f"readable below rowversion {bound}"
+        f"readable below rowversion {bound}; {server}"
     )
 
 

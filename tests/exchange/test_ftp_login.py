@@ -16,6 +16,7 @@ from tasks.exchange.folder import open_folder
 from tasks.exchange.ftp_login import Address, read_address
 from tasks.exchange.remote import RemoteFolder
 from tasks.settings import Settings, load_settings
+from tasks.use_cases.checking import check_installation
 from tests.exchange.ftp_servers import PASSWORD, Certificate, FtpServer, certificate
 
 OTHER = ":".join(["AB"] * 32)
@@ -257,3 +258,25 @@ def test_a_fingerprint_may_be_spelled_as_tools_print_it(tmp_path: Path, spelled:
 def test_a_fingerprint_that_is_none_is_found_before_it_is_needed(tmp_path: Path, pin: str) -> None:
     with pytest.raises(ConfigurationError, match="is not the SHA-256 fingerprint of a certificate"):
         settings_of(tmp_path, f'url = "ftps://till:secret@host/folder"\ncertificates = ["{pin}"]')
+
+
+def test_check_says_how_the_server_is_known_and_warns_where_nothing_is_encrypted(
+    tmp_path: Path, server: FtpServer, plain: FtpServer, tls: Certificate
+) -> None:
+    def checked(scheme: str, port: int, more: str = "") -> str:
+        url = f"{scheme}://till:correct%20horse@127.0.0.1:{port}/"
+        settings = settings_of(tmp_path, f'url = "{url}"\n{more}')
+        with open_folder(settings) as folder:
+            folder.take_into_use()
+        (found,) = [one for one in check_installation(settings) if one.subject == "exchange"]
+        connections.POOL.close()
+        assert found.ok
+        return found.detail
+
+    works = "the login is accepted; can be written, read back and renamed"
+    pinned = checked("ftps", server.port, f'certificates = ["{tls.fingerprint}"]')
+    assert pinned == f"the server answers, its certificate is the one pinned, {works}"
+    trusted = checked("ftps", server.port, f'ca_file = "{tls.file.as_posix()}"')
+    assert trusted == f"the server answers, its certificate is trusted, {works}"
+    warned = checked("ftp", plain.port)
+    assert warned.startswith(f"the server answers, {works}; WARNING: ftp:// encrypts nothing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import traceback
 from pathlib import Path
@@ -130,6 +131,14 @@ def test_a_lost_connection_is_never_a_refused_row() -> None:
     error = IntegrityError("INSERT", {}, PyodbcError("23000", "x"), connection_invalidated=True)
 
     assert rms.row_refusal(error) is None
+
+
+def test_server_and_driver_are_named(till: Till) -> None:
+    with rms.open_rms(till.url, "S1") as connection:
+        assert re.match(
+            r"SQLite 3\.|PostgreSQL \d+\.\d+ through psycopg 3\.|SQL Server .* through ",
+            rms.server_and_driver(connection),
+        )
 
 
 def test_nothing_can_be_written_through_it(till: Till) -> None:

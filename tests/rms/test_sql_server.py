@@ -5,6 +5,7 @@ The texts of errors are those that Microsoft's drivers and FreeTDS give; the cla
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 import threading
@@ -218,6 +219,13 @@ def test_a_session_gives_way_before_it_asks_anything(freetds: str) -> None:
     assert asked[:5] == ["SET LOCK_TIMEOUT 1000", *sql_server.SESSION]
     assert "SET TRANSACTION ISOLATION LEVEL READ COMMITTED" in asked
     assert version == (10, 50, 6000, 34)
+
+
+def test_server_and_driver_are_named(freetds: str) -> None:
+    with TdsServer() as server, rms.open_rms(url_of(server.port), "S1") as connection:
+        named = rms.server_and_driver(connection)
+
+    assert re.fullmatch(r"SQL Server 2008 R2 \(10\.50\.6000\.34\) through libtdsodbc\.so [\d.]+", named)
 
 
 @pytest.mark.parametrize("value", [1_234, -1_234, 7, 2**63 - 1, -(2**63)])

@@ -1,24 +1,24 @@
-"""Shops and hub talk over SFTP, and the connection breaks: the same orders, levels and figures in the end."""
+"""Shops and hub talk over SFTP or FTPS, and connections break: the same figures in the end."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from data_contracts.errors import TransferInterrupted
-from data_contracts.manifest import Mark
 from deployments.sftp_server import SftpServer, public_line
+from tasks import faults
 from tasks.exchange import batches, remote
-from tasks.exchange.batches import Content, Draft
 from tasks.exchange.connections import POOL
 from tasks.exchange.folder import open_folder
 from tasks.settings import load_settings
 from tasks.use_cases.checking import check_installation
 from tasks.use_cases.exporting import export_orders
 from tasks.use_cases.importing import import_waiting
+from tests.exchange.ftp_servers import FtpServer, certificate
 from tests.exchange.servers import Wire
 from tests.scenarios.installation import STORES, Installation, install
 
@@ -37,21 +37,51 @@ def wire(server: SftpServer) -> Iterator[Wire]:
         yield between
 
 
-def over_sftp(story: Installation, server: SftpServer, port: int) -> Installation:
-    """The same installation, with its exchange on the server."""
+@pytest.fixture
+def ftps(tmp_path: Path) -> Iterator[FtpServer]:
+    (tmp_path / "served by ftps").mkdir()
+    with FtpServer(tmp_path / "served by ftps", certificate(tmp_path / "ftps.pem")) as running:
+        yield running
+        POOL.close()
+
+
+def over(story: Installation, exchange: str) -> Installation:
+    """The same installation, with its exchange somewhere else."""
     file = story.folder / "tillbridge.toml"
     text = file.read_text(encoding="utf-8").split("[exchange]")[0]
-    exchange = (
-        f'[exchange]\nurl = "sftp://till@127.0.0.1:{port}/"\nhost_keys = ["{server.fingerprint}"]\n'
-        f'key_file = "{(story.folder.parent / "till_key").as_posix()}"\n'
-    )
-    file.write_text(text + exchange, encoding="utf-8")
+    file.write_text(f"{text}[exchange]\n{exchange}", encoding="utf-8")
     return Installation(load_settings(file), story.folder, story.invoices)
+
+
+def over_sftp(story: Installation, server: SftpServer, port: int) -> Installation:
+    """The same installation, with its exchange on the SFTP server."""
+    return over(
+        story,
+        f'url = "sftp://till@127.0.0.1:{port}/"\nhost_keys = ["{server.fingerprint}"]\n'
+        f'key_file = "{(story.folder.parent / "till_key").as_posix()}"\n',
+    )
+
+
+def over_ftps(story: Installation, server: FtpServer, port: int) -> Installation:
+    """The same installation, with its exchange on the FTPS server."""
+    (pin,) = server.address.certificates
+    return over(story, f'url = "ftps://till:correct%20horse@127.0.0.1:{port}/"\ncertificates = ["{pin}"]\n')
 
 
 def installed(folder: Path) -> Installation:
     folder.mkdir()
     return install(folder, "sqlite:///hub.db", invoices=20, history=5, orders=True)
+
+
+@pytest.fixture(scope="module")
+def calm_figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Any, ...]]]:
+    """What the hub shows of the same day over a local folder, undisturbed."""
+    calm = installed(tmp_path_factory.mktemp("calm") / "story")
+    calm.go_live()
+    calm.ring_all()
+    calm.cycle()
+    assert calm.reconcile().unexplained == 0
+    return calm.figures()
 
 
 def cycled(story: Installation) -> bool:
@@ -66,14 +96,13 @@ def cycled(story: Installation) -> bool:
 
 @pytest.mark.slow
 def test_a_day_over_a_connection_that_keeps_breaking_ends_as_on_a_local_folder(
-    tmp_path: Path, server: SftpServer, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    server: SftpServer,
+    wire: Wire,
+    monkeypatch: pytest.MonkeyPatch,
+    calm_figures: dict[str, list[tuple[Any, ...]]],
 ) -> None:
     monkeypatch.setattr(remote, "PAUSES_SECONDS", (0.0, 0.0))
-    calm = installed(tmp_path / "calm")
-    calm.go_live()
-    calm.ring_all()
-    calm.cycle()
-    assert calm.reconcile().unexplained == 0
     story = over_sftp(installed(tmp_path / "story"), server, wire.port)
     story.go_live()
     story.ring_all()
@@ -90,46 +119,50 @@ def test_a_day_over_a_connection_that_keeps_breaking_ends_as_on_a_local_folder(
 
     assert interrupted >= 2
     assert story.reconcile().unexplained == 0
-    assert story.figures() == calm.figures()
+    assert story.figures() == calm_figures
     left = [path.name for path in (tmp_path / "served").glob("*/orders/*.manifest.json")]
     assert left == [], "all is archived"
 
 
-def test_two_exporters_at_one_sequence_lose_nothing(tmp_path: Path, server: SftpServer) -> None:
-    story = over_sftp(installed(tmp_path / "story"), server, server.port)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sftp", "ftps"])
+def test_two_exporters_at_one_sequence_lose_nothing(
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    calm_figures: dict[str, list[tuple[Any, ...]]],
+    kind: str,
+) -> None:
+    """A second PC was set up for the shop while the first one still exports it."""
+    story = installed(tmp_path / "story")
+    if kind == "sftp":
+        sftp_server: SftpServer = request.getfixturevalue("server")
+        story = over_sftp(story, sftp_server, sftp_server.port)
+    else:
+        ftp_server: FtpServer = request.getfixturevalue("ftps")
+        story = over_ftps(story, ftp_server, ftp_server.port)
+    story.go_live()
+    story.ring_all(4)
+
+    def other_exports(point: str) -> None:
+        """The first one has read, and knows its sequence; nothing of it is published yet."""
+        if point == "batch.publish_files":
+            monkeypatch.setattr(faults, "hook", None)
+            story.ring_all()
+            export_orders(story.settings, "S1")
+
+    monkeypatch.setattr(faults, "hook", other_exports)
+    export_orders(story.settings, "S1")
+
     with open_folder(story.settings) as folder:
-        folder.take_into_use()
-    both = threading.Barrier(2)
-
-    def export(number: int) -> None:
-        draft = Draft(
-            program_version="0",
-            store="S1",
-            epoch=1,
-            stream="orders",
-            created_utc="2026-01-01T00:00:00Z",
-            range_to=Mark(rowversion=number),
-        )
-        with open_folder(story.settings) as folder:
-            assert batches.newest_sequence(folder, "S1", "orders") == 0
-            both.wait()
-            batches.publish_batch(folder, draft, {"tickets": Content(b"%d" % number, 1)})
-
-    exporters = [threading.Thread(target=export, args=(number,)) for number in (1, 2)]
-    for exporter in exporters:
-        exporter.start()
-    for exporter in exporters:
-        exporter.join()
-
-    with open_folder(story.settings) as folder:
-        waiting = batches.waiting_batches(folder, "S1", "orders")
-        manifests = [batches.fetch_manifest(folder, "S1", "orders", *name) for name in waiting]
-        contents = {batches.fetch_files(folder, manifest)["tickets"] for manifest in manifests}
-        newest = batches.newest_position(folder, "S1", "orders")
-    assert contents == {b"1", b"2"}
-    assert {sequence for sequence, _ in waiting} <= {1, 2}
-    assert newest is not None
-    assert newest.sequence == max(sequence for sequence, _ in waiting)
+        (one, two) = batches.waiting_batches(folder, "S1", "orders")
+    assert one[0] == two[0]
+    assert one[1] != two[1]
+    assert import_waiting(story.settings).failures == {}
+    assert story.ask("SELECT count(*) FROM events WHERE type = 'sequence_fork'") == [(1,)]
+    story.cycle()
+    assert story.reconcile().unexplained == 0
+    assert story.figures() == calm_figures
 
 
 def test_check_says_of_each_thing_that_is_wrong_with_the_server_what_to_do(
