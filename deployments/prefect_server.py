@@ -16,6 +16,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from data_contracts.errors import TransientError
 
@@ -47,6 +48,13 @@ def free_port() -> int:
         return port
 
 
+def is_free(port: int) -> bool:
+    """Whether nothing listens at that TCP port on loopback."""
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex((HOST, port)) != 0
+
+
 @contextlib.contextmanager
 def running_server(home: Path, *, port: int | None = None) -> Iterator[str]:
     """Start a server in `home`, put its variables into this process, yield its UI's address; then stop it.
@@ -67,6 +75,7 @@ def running_server(home: Path, *, port: int | None = None) -> Iterator[str]:
             stdout=log,
             stderr=log,
             cwd=Path(__file__).resolve().parent.parent,
+            **_apart(),
         )
     try:
         _wait_until_healthy(server, variables["PREFECT_API_URL"], home / "server.log")
@@ -84,6 +93,13 @@ def running_server(home: Path, *, port: int | None = None) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+def _apart() -> dict[str, Any]:
+    """Ctrl-C in the terminal is for us alone: the server is still needed while we stop, and ends with us."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
 
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], api: str, log: Path) -> None:

@@ -78,6 +78,16 @@ Code = Annotated[str, AfterValidator(_code)]
 """A store or warehouse code: it becomes a folder's name."""
 
 
+def _pool(name: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}", name) is None or name.lower().startswith("prefect"):
+        raise ValueError("a work pool has 1 to 80 letters, digits, blanks, `.`, `-` or `_`; not `prefect...`")
+    return name
+
+
+Pool = Annotated[str, AfterValidator(_pool)]
+"""Name of a Prefect work pool."""
+
+
 class Section(BaseModel):
     """A frozen table of the file; unknown keys are refused."""
 
@@ -249,6 +259,13 @@ class ProductSettings(Section):
         return Policy(store, **self.model_dump(exclude={"rms_url"}))
 
 
+class PrefectSettings(Section):
+    """[prefect]: where the flows run when `tillbridge deploy` registers them."""
+
+    work_pool: Pool = "tillbridge"
+    """Work pool whose worker runs the hub's flows, and those of stores that name none."""
+
+
 class StoreSettings(Section):
     """[stores.CODE]: one shop."""
 
@@ -276,6 +293,8 @@ class StoreSettings(Section):
     """How long a ticket that RMS has not finished writing may wait."""
     release_on_expiry: bool = False
     """Whether a layaway or backorder past its date gives its reserved stock back before RMS closes it."""
+    work_pool: Pool | None = None
+    """Prefect work pool whose worker runs this store's flows; none takes that of [prefect]."""
     codes: CodeSettings = CodeSettings()
     """RMS code tables."""
     products: ProductSettings | None = None
@@ -291,6 +310,7 @@ class Settings(Section):
     warehouses: dict[Code, WarehouseSettings] = {}
     channel_warehouses: tuple[ChannelWarehouse, ...] = ()
     stores: dict[Code, StoreSettings] = {}
+    prefect: PrefectSettings = PrefectSettings()
     folder: Path = Path()
     """Folder of the file; relative paths start here. Not a key of the file."""
 
@@ -353,6 +373,11 @@ class Settings(Section):
             if text.startswith(prefix) and ":memory:" not in text:
                 return prefix + str((self.folder / text.removeprefix(prefix)).resolve())
         return text
+
+    def work_pool(self, code: str | None) -> str:
+        """Work pool of a store's flows, or of the hub's."""
+        own = self.store(code).work_pool if code is not None else None
+        return own or self.prefect.work_pool
 
     def mappings(self) -> tuple[ChannelWarehouse, ...]:
         """All channel-warehouse entries, a store's short form among them."""
