@@ -23,6 +23,9 @@ from data_contracts.errors import TransientError
 START_SECONDS = 120
 HOST = "127.0.0.1"
 
+BOUND = b"bound"
+"""What the server says once the port is its own."""
+
 
 def environment(home: Path, port: int) -> dict[str, str]:
     """The variables that tie a process (server or flow) to a server of its own in `home`."""
@@ -72,12 +75,13 @@ def running_server(home: Path, *, port: int | None = None) -> Iterator[str]:
         server = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "deployments.prefect_server", str(chosen)],
             stdin=subprocess.PIPE,
-            stdout=log,
+            stdout=subprocess.PIPE,
             stderr=log,
             cwd=Path(__file__).resolve().parent.parent,
             **_apart(),
         )
     try:
+        _wait_until_bound(server, chosen, home / "server.log")
         _wait_until_healthy(server, variables["PREFECT_API_URL"], home / "server.log")
         yield f"http://{HOST}:{chosen}"
     finally:
@@ -93,6 +97,17 @@ def running_server(home: Path, *, port: int | None = None) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+        if server.stdout is not None:
+            server.stdout.close()
+
+
+def _wait_until_bound(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """The port is ours: otherwise the answer of somebody else's server would pass for that of our own."""
+    if server.stdout is None or server.stdout.readline().strip() != BOUND:
+        raise TransientError(
+            f"The local Prefect server did not start at port {port}.",
+            next_step=f"run it again; if the port is not taken, read {log}",
+        )
 
 
 def _apart() -> dict[str, Any]:
@@ -119,6 +134,11 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], api: str, log: Path) ->
 
 def serve(port: int) -> None:
     """Run the server in this process until standard input closes."""
+    listening = socket.create_server((HOST, port))
+    sys.stdout.buffer.write(BOUND + b"\n")
+    sys.stdout.flush()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
     import uvicorn
     from prefect.server.api.server import create_app
 
@@ -133,7 +153,7 @@ def serve(port: int) -> None:
         server.should_exit = True
 
     threading.Thread(target=stop_with_parent, daemon=True).start()
-    server.run()
+    server.run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """One registrar per installation: `up` serves, or `deploy` uses work pools; a mixture leaves runs that crash.
 
 Who registers is a Prefect variable on the server. `deploy` keeps it until `deploy --remove`; `up` renews it
-while it runs and deletes it when it ends. One that was killed is found out without any clock: its sign of life
+while it runs and deletes it at its end. One that was killed is found out without any clock: its sign of life
 does not change while somebody watches for longer than it takes to renew it.
 """
 

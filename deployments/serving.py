@@ -132,8 +132,7 @@ def _serve_on(
                     pass
                 say("Stopping ...")
         finally:
-            with contextlib.suppress(Exception):
-                claim.release()
+            _let_go(claim)
 
 
 def _say_what_runs(
@@ -325,6 +324,18 @@ def _heart(claim: Claim, stopped: threading.Event) -> Iterator[None]:
     finally:
         ended.set()
         thread.join(5)
+
+
+def _let_go(claim: Claim) -> None:
+    """Whoever comes next need not wait; a server that does not answer is not waited for."""
+
+    def release() -> None:
+        with contextlib.suppress(Exception):
+            claim.release()
+
+    last = threading.Thread(target=release, name="release", daemon=True)
+    last.start()
+    last.join(10)
 
 
 @contextlib.contextmanager

@@ -56,8 +56,10 @@ def _put_live(settings: Settings, home: Path) -> None:
     from deployments.sample_store.tickets import read_invoices, split_invoices
     from tasks.hub.database import migrate, open_hub
     from tasks.hub.registry import configure
+    from tasks.use_cases.applying_products import apply_products
     from tasks.use_cases.baselining import baseline_store
     from tasks.use_cases.catalog import import_catalog
+    from tasks.use_cases.exporting_products import export_products
     from tasks.use_cases.importing import import_waiting
     from tasks.use_cases.stating import publish_statement
 
@@ -77,8 +79,11 @@ def _put_live(settings: Settings, home: Path) -> None:
     for code in sorted(settings.stores):
         baseline_store(settings, code, stock_from_rms=True)
     import_waiting(settings)
+    export_products(settings)
     for code in sorted(settings.stores):
+        apply_products(settings, code)
         publish_statement(settings, code)
+    export_products(settings)
     import_waiting(settings)
 
 
