@@ -62,7 +62,7 @@ def serve(
         if demo:
             from deployments.demo.shops import open_shops
 
-            say("The sample shops are built, once ...")
+            say("The sample shops are in .up/; they are built if they are not there yet.")
             config, every = open_shops(), every or DEMO_SECONDS
         settings = load_settings(config)
         os.environ[CONFIG_VARIABLE] = str(_config_file(config))

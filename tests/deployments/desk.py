@@ -45,8 +45,20 @@ def run(*arguments: str, folder: Path, **variables: str) -> subprocess.Completed
     )
 
 
+BUSY = 503
+"""What a server on SQLite says when it is too busy: ask again."""
+
+
 def ask(api: str, method: str, path: str, body: Any = None) -> Any:
-    """One request; the answer as JSON, or the status of a refusal."""
+    """The answer to a request as JSON, or the status of a refusal."""
+    for _ in range(30):
+        if (answer := _ask(api, method, path, body)) != BUSY:
+            return answer
+        time.sleep(1)
+    return BUSY
+
+
+def _ask(api: str, method: str, path: str, body: Any) -> Any:
     request = urllib.request.Request(  # noqa: S310 - loopback
         api + path,
         method=method,
@@ -64,6 +76,11 @@ def ask(api: str, method: str, path: str, body: Any = None) -> Any:
 def deployments(api: str) -> dict[str, Any]:
     """All deployments by name."""
     return {found["name"]: found for found in ask(api, "POST", "/deployments/filter", {"limit": 200})}
+
+
+def kind_of(api: str, run: str) -> str:
+    """The type of a flow run's state."""
+    return str(ask(api, "GET", f"/flow_runs/{run}")["state"]["type"])
 
 
 def wait_until(true: Callable[[], Any], seconds: float = 120) -> Any:
