@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 endif
 READY := $(VENV)/.ready
 
-.PHONY: help demo ui test test-slow bench lint format docs golden lock clean setup
+.PHONY: help demo up ui test test-slow bench lint format docs golden lock clean setup
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY) ## The whole story on this machine, in about two minutes
 	$(BIN)/python -m deployments.demo
+
+up: $(READY) ## Two sample shops that ring, under Prefect, until Ctrl-C
+	$(BIN)/tillbridge up --demo
 
 ui: $(READY) ## Open the history of the demo's flows
 	$(BIN)/python -m deployments.demo ui
@@ -56,4 +59,4 @@ lock: ## Renew requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --strip-extras --no-emit-index-url --no-header --python-version 3.11 requirements.in -o requirements.lock
 
 clean: ## Remove what make made
-	rm -rf $(VENV) .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .demo .up .tillbridge .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

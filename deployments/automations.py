@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from data_contracts.errors import ConfigurationError
-from deployments.prefect_api import api
+from deployments.prefect_api import connected
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,6 +71,11 @@ class AppliedAlerts:
     notifies: str = ""
     """The block by which people are told; empty if alerts only show in the UI."""
 
+    @property
+    def count(self) -> int:
+        """Alerts that are registered."""
+        return len(self.created) + len(self.updated) + len(self.unchanged)
+
 
 def alerts(settings: Settings) -> list[Alert]:
     """The alerts of an installation; those whose time is 0 are left out."""
@@ -97,7 +102,7 @@ def apply_automations(settings: Settings) -> AppliedAlerts:
     Raises `ConfigurationError` (no server is named, the notification block is not there), `TransientError`
     (the server does not answer).
     """
-    with api() as client:
+    with connected() as client:
         block = _block(client, settings.prefect.notification_block)
         wanted = {alert.name: _automation(alert, block) for alert in alerts(settings)}
         known = {found.name: found for found in _registered(client)}
@@ -122,7 +127,7 @@ def apply_automations(settings: Settings) -> AppliedAlerts:
 
 def remove_automations() -> tuple[str, ...]:
     """Take all alerts from the Prefect server of this process; returns their names. Raises as above."""
-    with api() as client:
+    with connected() as client:
         return _remove(client, _registered(client))
 
 

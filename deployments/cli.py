@@ -1,4 +1,4 @@
-"""`tillbridge`: every use case by hand, without Prefect.
+"""`tillbridge`: every use case by hand, without Prefect; `up` and `deploy` put the flows under it.
 
 Exit status: 0 all is well; 1 something needs a person (unexplained differences, a failed check); 2 wrong
 usage; 3 an error that trying again cannot clear; 4 an error that trying again may clear.
@@ -23,6 +23,7 @@ from data_contracts.errors import TillbridgeError
 from data_contracts.waiting import WAITING_TO_ADVANCE
 from deployments.alert_commands import alerts, unblock
 from deployments.output import say, show_json, show_table
+from deployments.prefect_commands import deploy, up
 from deployments.quarantine_commands import quarantine, say_to_advance
 from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
 
@@ -645,6 +646,8 @@ def reconcile(context: click.Context, stores: Sequence[str], as_json: bool) -> N
 cli.add_command(quarantine)
 cli.add_command(alerts)
 cli.add_command(unblock)
+cli.add_command(up)
+cli.add_command(deploy)
 
 
 @cli.command()

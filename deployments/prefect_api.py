@@ -1,40 +1,77 @@
-"""The Prefect server that this machine is set up for, as a client; never a throw-away one."""
+"""The Prefect server that the environment names: a connection to it, or one sentence that says why not."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from data_contracts.errors import ConfigurationError, TransientError
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
+_HOW = "set PREFECT_API_URL to the server's address, such as http://127.0.0.1:4200/api"
+
 
 @contextlib.contextmanager
-def api() -> Iterator[SyncPrefectClient]:
-    """A client of the server named by PREFECT_API_URL or the active profile.
+def connected() -> Iterator[SyncPrefectClient]:
+    """A client of the configured server.
 
-    Without one Prefect would start a server that lives as long as the command: nothing registered there
-    would ever run. Raises `ConfigurationError` then, and `TransientError` if the server does not answer.
+    `ConfigurationError` if none is configured, the address is not one, leads elsewhere, or we are refused;
+    `TransientError` if nothing answers there, or it stops answering.
     """
     import httpx
     from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL
+    from prefect.settings import get_current_settings
 
-    url = PREFECT_API_URL.value()
+    url = get_current_settings().api.url
     if not url:
         raise ConfigurationError(
-            "No Prefect server is named on this machine.",
-            next_step="set PREFECT_API_URL, for example to http://127.0.0.1:4200/api",
+            "No Prefect server is configured: without one nothing is ever scheduled.",
+            next_step=f"{_HOW}, or run `tillbridge up`, which starts one",
         )
+    shown = shown_address(str(url))
     try:
         with get_client(sync_client=True) as client:
+            _hear(client, shown)
             yield client
     except httpx.TransportError as error:
-        host = httpx.URL(url).netloc.decode()
         raise TransientError(
-            f"The Prefect server at {host} does not answer.",
+            f"The Prefect server at {shown} does not answer ({type(error).__name__}).",
             next_step="start it, or correct PREFECT_API_URL",
         ) from error
+
+
+def shown_address(url: str) -> str:
+    """An address without a user's name or password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _hear(client: SyncPrefectClient, shown: str) -> None:
+    """Ask for the version: a page of another server, or the UI's own, is no answer."""
+    import httpx
+
+    try:
+        version = client.api_version()
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        if status in (401, 403):
+            raise ConfigurationError(
+                f"The Prefect server at {shown} refuses us (status {status}).",
+                next_step="set PREFECT_API_AUTH_STRING or PREFECT_API_KEY, whichever it wants",
+            ) from error
+        raise _no_api(shown) from error
+    except (ValueError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+        raise _no_api(shown) from error
+    if not isinstance(version, str):
+        raise _no_api(shown)
+
+
+def _no_api(shown: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"What answers at {shown} is not the interface of a Prefect server.",
+        next_step=f"{_HOW}; the address ends in /api",
+    )

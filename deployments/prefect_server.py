@@ -16,11 +16,15 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from data_contracts.errors import TransientError
 
 START_SECONDS = 120
 HOST = "127.0.0.1"
+
+BOUND = b"bound"
+"""What the server says once the port is its own."""
 
 
 def environment(home: Path, port: int) -> dict[str, str]:
@@ -47,6 +51,13 @@ def free_port() -> int:
         return port
 
 
+def is_free(port: int) -> bool:
+    """Whether nothing listens at that TCP port on loopback."""
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex((HOST, port)) != 0
+
+
 @contextlib.contextmanager
 def running_server(home: Path, *, port: int | None = None) -> Iterator[str]:
     """Start a server in `home`, put its variables into this process, yield its UI's address; then stop it.
@@ -64,11 +75,13 @@ def running_server(home: Path, *, port: int | None = None) -> Iterator[str]:
         server = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "deployments.prefect_server", str(chosen)],
             stdin=subprocess.PIPE,
-            stdout=log,
+            stdout=subprocess.PIPE,
             stderr=log,
             cwd=Path(__file__).resolve().parent.parent,
+            **_apart(),
         )
     try:
+        _wait_until_bound(server, chosen, home / "server.log")
         _wait_until_healthy(server, variables["PREFECT_API_URL"], home / "server.log")
         yield f"http://{HOST}:{chosen}"
     finally:
@@ -84,6 +97,24 @@ def running_server(home: Path, *, port: int | None = None) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+        if server.stdout is not None:
+            server.stdout.close()
+
+
+def _wait_until_bound(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """The port is ours: otherwise the answer of somebody else's server would pass for that of our own."""
+    if server.stdout is None or server.stdout.readline().strip() != BOUND:
+        raise TransientError(
+            f"The local Prefect server did not start at port {port}.",
+            next_step=f"run it again; if the port is not taken, read {log}",
+        )
+
+
+def _apart() -> dict[str, Any]:
+    """Ctrl-C in the terminal is for us alone: the server is still needed while we stop, and ends with us."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
 
 
 def _wait_until_healthy(server: subprocess.Popen[bytes], api: str, log: Path) -> None:
@@ -103,6 +134,11 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], api: str, log: Path) ->
 
 def serve(port: int) -> None:
     """Run the server in this process until standard input closes."""
+    listening = socket.create_server((HOST, port))
+    sys.stdout.buffer.write(BOUND + b"\n")
+    sys.stdout.flush()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
     import uvicorn
     from prefect.server.api.server import create_app
 
@@ -117,7 +153,7 @@ def serve(port: int) -> None:
         server.should_exit = True
 
     threading.Thread(target=stop_with_parent, daemon=True).start()
-    server.run()
+    server.run(sockets=[listening])
 
 
 if __name__ == "__main__":

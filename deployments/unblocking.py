@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from data_contracts.errors import ConfigurationError
 from deployments.automations import MARK
-from deployments.prefect_api import api
+from deployments.prefect_api import connected
 from tasks.settings import AlertSettings
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def unblock(
     `ConfigurationError` (an unknown name, no server), `TransientError` (the server does not answer).
     """
     found: list[HeldSlot] = []
-    with api() as client:
+    with connected() as client:
         for deployment in _deployments(client, names):
             if deployment.global_concurrency_limit is not None:
                 found += _free(client, deployment, times, every=every, dry_run=dry_run)

@@ -91,6 +91,16 @@ Minutes = Annotated[float, Field(ge=0)]
 """A span of time; 0 switches the alert off."""
 
 
+def _pool(name: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}", name) is None or name.lower().startswith("prefect"):
+        raise ValueError("a work pool has 1 to 80 letters, digits, blanks, `.`, `-` or `_`; not `prefect...`")
+    return name
+
+
+Pool = Annotated[str, AfterValidator(_pool)]
+"""Name of a Prefect work pool."""
+
+
 class Section(BaseModel):
     """A frozen table of the file; unknown keys are refused."""
 
@@ -275,6 +285,15 @@ class ProductSettings(Section):
         return Policy(store, **self.model_dump(exclude={"rms_url"}))
 
 
+class PrefectSettings(Section):
+    """[prefect]: where the flows run, and who is told when something is wrong."""
+
+    work_pool: Pool = "tillbridge"
+    """Work pool whose worker runs the hub's flows, and those of stores that name none."""
+    notification_block: Annotated[str, Field(pattern=r"^([a-z0-9-]+/[a-z0-9-]+)?$")] = ""
+    """Block that alerts are sent by, as `slack-webhook/ops`; without one they only show in the UI."""
+
+
 class StoreSettings(Section):
     """[stores.CODE]: one shop."""
 
@@ -304,17 +323,12 @@ class StoreSettings(Section):
     """After how long without an export people are told; none takes that of [alerts]."""
     release_on_expiry: bool = False
     """Whether a layaway or backorder past its date gives its reserved stock back before RMS closes it."""
+    work_pool: Pool | None = None
+    """Prefect work pool whose worker runs this store's flows; none takes that of [prefect]."""
     codes: CodeSettings = CodeSettings()
     """RMS code tables."""
     products: ProductSettings | None = None
     """Products from the hub into this store's RMS; none: nothing is ever written into it."""
-
-
-class PrefectSettings(Section):
-    """[prefect]: the server on which the flows run."""
-
-    notification_block: Annotated[str, Field(pattern=r"^([a-z0-9-]+/[a-z0-9-]+)?$")] = ""
-    """Block that alerts are sent by, as `slack-webhook/ops`; without one they only show in the UI."""
 
 
 class AlertSettings(Section):
@@ -416,6 +430,11 @@ class Settings(Section):
             if text.startswith(prefix) and ":memory:" not in text:
                 return prefix + str((self.folder / text.removeprefix(prefix)).resolve())
         return text
+
+    def work_pool(self, code: str | None) -> str:
+        """Work pool of a store's flows, or of the hub's."""
+        own = self.store(code).work_pool if code is not None else None
+        return own or self.prefect.work_pool
 
     def mappings(self) -> tuple[ChannelWarehouse, ...]:
         """All channel-warehouse entries, a store's short form among them."""

@@ -44,6 +44,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "catalog.stores": CatalogStoreSettings,
     "warehouses": WarehouseSettings,
     "channel_warehouses": ChannelWarehouse,
+    "prefect": PrefectSettings,
     "stores": StoreSettings,
     "codes": CodeSettings,
     "products": ProductSettings,

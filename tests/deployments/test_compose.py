@@ -59,13 +59,12 @@ def test_the_settings_load_with_the_environment_it_gives(monkeypatch: pytest.Mon
     assert (rms.password, rms.query["driver"]) == ("Pass/word1", "FreeTDS")
     assert settings.exchange_url == "sftp://till@sftp/exchange"
     assert str(settings.key_file) == "/run/secrets/till_key"
-    assert SERVICES["worker"]["environment"]["TILLBRIDGE_STORE"] in settings.stores
 
 
 def test_every_command_and_folder_it_names_is_there() -> None:
     commands = re.findall(r"^tillbridge ([a-z-]+)", SERVICES["setup"]["command"][2], re.MULTILINE)
     commands += re.findall(r"setup tillbridge ([a-z-]+)|&& tillbridge ([a-z-]+)", TEXT)[0][:1]
-    assert commands == ["migrate", "check"]
+    assert commands == ["migrate", "deploy", "check"]
     assert set(commands) <= set(cli.commands)
     copied = re.findall(r"^ +COPY (.+) \S+$", TEXT, re.MULTILINE)
     assert len(copied) == 6

@@ -1,0 +1,186 @@
+"""`tillbridge deploy` against a real Prefect server and a real worker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployments.prefect_server import free_port, running_server
+from tests.deployments.desk import ask, deployments, environment, run, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.prefect_server]
+
+S1 = '[warehouses.MAIN]\n[stores.S1]\nrms_url = "sqlite:///rms.db"\ntime_zone = "Europe/London"\n'
+S2 = '[stores.S2]\ntime_zone = "America/New_York"\nwork_pool = "boston"\n'
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The interface of a server of this file alone; its tests take it over from each other in their order."""
+    before = dict(os.environ)
+    try:
+        with running_server(tmp_path_factory.mktemp("server")) as address:
+            yield f"{address}/api"
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, api: str) -> Iterator[Path]:
+    """A folder with one store; the server is as new after the test."""
+    (tmp_path / "tillbridge.toml").write_text(S1, encoding="utf-8")
+    yield tmp_path
+    for found in deployments(api).values():
+        ask(api, "DELETE", f"/deployments/{found['id']}")
+    ask(api, "DELETE", "/variables/name/tillbridge_registrar")
+
+
+def deploy(folder: Path, api: str, *options: str) -> str:
+    done = run("deploy", *options, folder=folder, PREFECT_API_URL=api)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_adding_a_store_is_one_entry_and_one_command(shop: Path, api: str) -> None:
+    first = deploy(shop, api)
+    again = deploy(shop, api)
+    before = deployments(api)
+    (shop / "tillbridge.toml").write_text(S1 + S2, encoding="utf-8")
+    looked = deploy(shop, api, "--dry-run")
+    unchanged = deployments(api)
+    added = deploy(shop, api)
+
+    assert "13 new, 0 changed, 0 as they were." in first
+    assert "0 new, 0 changed, 13 as they were." in again
+    assert "Would create the work pool boston." in looked
+    assert unchanged == before
+    assert (
+        "5 new, 5 changed, 8 as they were." in added
+    )  # the hub's forms that name stores have one more choice
+    after = deployments(api)
+    assert {name for name in after if name not in before} == {
+        f"{flow}-S2"
+        for flow in ("apply-products", "export-orders", "publish-statement", "resend-period", "sweep-orders")
+    }
+    boston = after["export-orders-S2"]
+    assert boston["schedules"][0]["schedule"]["timezone"] == "America/New_York"
+    assert (boston["work_pool_name"], boston["work_queue_name"]) == ("boston", "orders")
+    queues = ask(api, "POST", "/work_pools/boston/queues/filter", {})
+    assert {queue["name"]: queue["priority"] for queue in queues if queue["name"] != "default"} == {
+        "orders": 1,
+        "backfill": 10,
+    }
+
+
+def test_a_wrong_store_is_refused_before_a_run_starts(shop: Path, api: str) -> None:
+    deploy(shop, api)
+    there = deployments(api)
+
+    def start(name: str, scope: dict[str, object]) -> object:
+        path = f"/deployments/{there[name]['id']}/create_flow_run"
+        return ask(api, "POST", path, {"parameters": {"scope": scope}})
+
+    assert start("export-orders-S1", {"store": "S9"}) == 409
+    assert start("import-orders", {"stores": ["S1", "S9"]}) == 409
+    assert isinstance(start("import-orders", {"stores": ["S1"]}), dict)
+
+
+def test_a_paused_schedule_stays_paused_while_its_file_changes(shop: Path, api: str) -> None:
+    deploy(shop, api)
+    paused = deployments(api)["export-orders-S1"]
+    schedule = paused["schedules"][0]["id"]
+    ask(api, "PATCH", f"/deployments/{paused['id']}/schedules/{schedule}", {"active": False})
+    (shop / "tillbridge.toml").write_text(S1.replace("London", "Paris"), encoding="utf-8")
+
+    output = deploy(shop, api)
+
+    after = deployments(api)
+    zones = {
+        name: (after[name]["schedules"][0]["schedule"]["timezone"], after[name]["schedules"][0]["active"])
+        for name in ("export-orders-S1", "sweep-orders-S1")
+    }
+    assert zones == {"export-orders-S1": ("Europe/Paris", False), "sweep-orders-S1": ("Europe/Paris", True)}
+    assert after["export-orders-S1"]["id"] == paused["id"]
+    assert "Paused in the UI, and left so: export-orders-S1." in output
+
+
+def test_a_removed_store_is_named_and_deleted_when_asked(shop: Path, api: str) -> None:
+    (shop / "tillbridge.toml").write_text(S1 + S2, encoding="utf-8")
+    deploy(shop, api)
+    (shop / "tillbridge.toml").write_text(S1, encoding="utf-8")
+
+    named = deploy(shop, api)
+    still = set(deployments(api))
+    deploy(shop, api, "--prune")
+
+    assert "Not planned any more (--prune deletes them): apply-products-S2," in named
+    assert {name for name in still if name.endswith("-S2")} == still - set(deployments(api))
+    assert len(still - set(deployments(api))) == 5
+
+
+def test_a_worker_runs_what_was_registered_and_finds_the_settings(shop: Path, api: str) -> None:
+    assert run("migrate", folder=shop).returncode == 0
+    deploy(shop, api)
+    chosen = deployments(api)["receive-stock"]
+    (shop / "goods.csv").write_text("warehouse,sku,quantity\nNOWHERE,A,1\n", encoding="utf-8")
+    created = ask(
+        api,
+        "POST",
+        f"/deployments/{chosen['id']}/create_flow_run",
+        {"parameters": {"scope": {"file": "goods.csv"}}},
+    )
+
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "worker", "start", "--pool", "tillbridge"],
+        cwd=shop.parent,
+        env=environment(PREFECT_API_URL=api, PREFECT_HOME=str(shop / "prefect"), TILLBRIDGE_HOME=str(shop)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+
+        def ended() -> dict[str, str] | None:
+            state = ask(api, "GET", f"/flow_runs/{created['id']}")["state"]
+            return state if state["type"] in ("COMPLETED", "FAILED", "CRASHED") else None
+
+        state = wait_until(ended)
+    finally:
+        worker.terminate()
+        worker.wait(60)
+
+    # It read the file beside tillbridge.toml, in the folder that only the worker knows.
+    assert state["type"] == "FAILED"
+    assert "NOWHERE" in state["message"]
+
+
+def test_up_refuses_while_deploy_is_the_registrar_and_may_serve_after_remove(shop: Path, api: str) -> None:
+    deploy(shop, api)
+
+    refused = run("up", folder=shop, PREFECT_API_URL=api)
+    removed = run("deploy", "--remove", folder=shop, PREFECT_API_URL=api)
+
+    assert refused.returncode == 3
+    assert "registered with work pools, by `tillbridge deploy`" in refused.stderr
+    assert "Next: start a worker, or run `tillbridge deploy --remove` first" in refused.stderr
+    assert "Deleted 13 deployments" in removed.stdout
+    assert deployments(api) == {}
+    assert ask(api, "GET", "/variables/name/tillbridge_registrar") == 404
+
+
+def test_without_a_server_there_is_one_clear_sentence(shop: Path, api: str) -> None:
+    none = run("deploy", folder=shop)
+    elsewhere = run("deploy", folder=shop, PREFECT_API_URL=api.removesuffix("/api"))
+    silent = run("deploy", folder=shop, PREFECT_API_URL=f"http://ann:secret@127.0.0.1:{free_port()}/api")
+
+    assert (none.returncode, elsewhere.returncode, silent.returncode) == (3, 3, 4)
+    assert "Error: No Prefect server is configured" in none.stderr
+    assert "is not the interface of a Prefect server" in elsewhere.stderr
+    assert "does not answer" in silent.stderr
+    assert "secret" not in silent.stderr
+    assert "Traceback" not in none.stderr + elsewhere.stderr + silent.stderr
