@@ -46,9 +46,10 @@ def up(context: click.Context, demo: bool, every: float | None) -> None:
 def deploy(context: click.Context, prune: bool, remove: bool, dry_run: bool) -> None:
     """Register every flow with the Prefect server of $PREFECT_API_URL, those of a store once for each store.
 
-    Creates work pools, queues, triggers and alerts; may run at any time and again: what is as it should be is left alone, a
-    schedule that was paused in the UI stays paused. A new store is an entry in tillbridge.toml and this
-    command. Workers run the flows; $TILLBRIDGE_HOME is the folder of tillbridge.toml on their machines.
+    Creates work pools, queues, triggers and alerts; may run at any time and again: what is as it should be
+    is left alone, a schedule that was paused in the UI stays paused. A new store is an entry in
+    tillbridge.toml and this command. Workers run the flows; $TILLBRIDGE_HOME is the folder of
+    tillbridge.toml on their machines.
     """
     from deployments import registering
     from deployments.automations import apply_automations, remove_automations

@@ -48,7 +48,6 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "stores": StoreSettings,
     "codes": CodeSettings,
     "products": ProductSettings,
-    "prefect": PrefectSettings,
     "alerts": AlertSettings,
 }
 
