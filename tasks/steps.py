@@ -7,10 +7,12 @@ records live in the exchange folder and in the hub, not in Prefect.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 from prefect import task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import TillbridgeError
@@ -57,12 +59,34 @@ _RETRIES: dict[str, Any] = {
 }
 
 
+def _shown_as(key: str) -> Callable[[int, int], None]:
+    """A progress artifact, made when the first is told of it: what fits one batch leaves none."""
+    shown: list[UUID] = []
+
+    def tell(done: int, of: int) -> None:
+        share, said = 100 * done / of, f"{done:,} of {of:,} documents"
+        if shown:
+            update_progress_artifact(shown[0], share, said)
+        else:
+            name = key.lower().replace("_", "-")
+            made = create_progress_artifact(share, key=name, description=said)
+            shown.append(cast(UUID, made))  # a coroutine only where the caller is one
+
+    return tell
+
+
 @task(name="export orders", task_run_name="export-{scope.store}", **_RETRIES)
 def export_store(settings: Settings, scope: ExportScope, dry_run: bool) -> ExportReport:
     """Read what the store has rung since its newest manifest and publish it."""
     from tasks.use_cases.exporting import export_orders
 
-    return export_orders(settings, scope.store, sweep=scope.sweep, dry_run=dry_run)
+    return export_orders(
+        settings,
+        scope.store,
+        sweep=scope.sweep,
+        dry_run=dry_run,
+        progress=_shown_as(f"export-orders-{scope.store}-progress"),
+    )
 
 
 @task(name="publish statement", task_run_name="statement-{scope.store}", **_RETRIES)
@@ -94,6 +118,7 @@ def resend_period(settings: Settings, scope: ResendScope, dry_run: bool) -> Rese
         orders=scope.orders,
         dates=scope.dates,
         dry_run=dry_run,
+        progress=_shown_as(f"resend-period-{scope.store}-progress"),
     )
 
 

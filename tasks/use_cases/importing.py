@@ -61,6 +61,13 @@ class ImportedBatch:
     reasons: tuple[Reason, ...] = ()
     warnings: tuple[Reason, ...] = ()
     """What is odd about documents that are booked all the same."""
+    booked: tuple[str, ...] = ()
+    """Numbers of the accepted documents, for people: `tickets 562 to 571`."""
+
+    @property
+    def store(self) -> str:
+        """The store it came from."""
+        return self.path.partition("/")[0]
 
 
 @dataclass(frozen=True)
@@ -261,6 +268,7 @@ def _import(settings: Settings, folder: Folder, hub: Hub, ref: BatchRef) -> Impo
         money=manifest.money,
         reasons=(*outcome.reasons, *done.reasons),
         warnings=() if outcome.already else verdict.warnings,
+        booked=outcome.booked,
     )
 
 
