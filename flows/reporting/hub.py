@@ -10,7 +10,17 @@ from prefect.logging import get_run_logger
 from data_contracts.amounts import counted, show_money, show_units
 from data_contracts.manifest import Reason
 from data_contracts.waiting import WAITING_TO_ADVANCE
-from flows.reporting.pages import MOST_ROWS, dry, form, more, publish, publish_by_store, stopped, table
+from flows.reporting.pages import (
+    MOST_ROWS,
+    dry,
+    form,
+    lean_table,
+    more,
+    publish,
+    publish_by_store,
+    stopped,
+    table,
+)
 
 if TYPE_CHECKING:
     from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder, StoreAdvance
@@ -31,6 +41,20 @@ ADVANCED = (
     "money of the pick-ups",
 )
 """What an advance says of a store, in the order of its figures."""
+
+BATCH_COLUMNS = (
+    "batch",
+    "state",
+    "documents",
+    "accepted",
+    "quarantined",
+    "pending",
+    "seen before",
+    "units",
+    "money",
+    "booked",
+)
+"""What an import says of a batch."""
 
 IN_QUARANTINE = "`tillbridge quarantine`"
 
@@ -95,19 +119,8 @@ def _import_page(summary: ImportSummary, stores: Sequence[str]) -> tuple[str, li
 
 
 def _batch_table(batches: Sequence[ImportedBatch]) -> str:
-    return table(
-        (
-            "batch",
-            "state",
-            "documents",
-            "accepted",
-            "quarantined",
-            "pending",
-            "seen before",
-            "units",
-            "money",
-            "booked",
-        ),
+    return lean_table(
+        BATCH_COLUMNS,
         [
             (
                 f"`{b.path}`",
@@ -123,6 +136,7 @@ def _batch_table(batches: Sequence[ImportedBatch]) -> str:
             )
             for b in batches
         ],
+        keep=("documents", "accepted", "money"),
     )
 
 

@@ -27,6 +27,16 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
+def lean_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], keep: Collection[str]) -> str:
+    """A table without the columns that hold nothing but 0, so that it fits the screen; `keep` always stay."""
+    told = [
+        place
+        for place, header in enumerate(headers)
+        if header in keep or any(row[place] not in (0, "0", "0.00", "") for row in rows)
+    ]
+    return table([headers[place] for place in told], [[row[place] for place in told] for row in rows])
+
+
 def more(count: int, where: str) -> list[str]:
     """A line that says how many of so many rows were not listed, and where they are."""
     left = count - MOST_ROWS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from prefect.logging import get_run_logger
 
 from data_contracts.amounts import counted, show_money, show_units
-from flows.reporting.pages import MOST_ROWS, more, publish_by_store, table
+from flows.reporting.pages import MOST_ROWS, lean_table, more, publish_by_store
 
 if TYPE_CHECKING:
     from data_contracts.reconciling import ReconcileReport
@@ -89,7 +89,7 @@ def _diagram(reports: Sequence[ReconcileReport]) -> Iterator[str]:
 
 
 def _store_table(reports: Sequence[ReconcileReport]) -> str:
-    return table(
+    return lean_table(
         ("store", "states", *where_tickets_are(reports[0]), "units", "money", "unexplained"),
         [
             (
@@ -102,11 +102,12 @@ def _store_table(reports: Sequence[ReconcileReport]) -> str:
             )
             for report in reports
         ],
+        keep=("states", BOOKED, "missing", "unexplained"),
     )
 
 
 def _day_table(report: ReconcileReport) -> str:
-    return table(
+    return lean_table(
         (
             "business date",
             "Z batch",
@@ -132,4 +133,5 @@ def _day_table(report: ReconcileReport) -> str:
             )
             for day in report.days
         ],
+        keep=("store", "accepted", "apart"),
     )
