@@ -26,16 +26,15 @@ from data_contracts.parameters import (
     StoreScope,
 )
 from tasks.settings import Settings
-from tasks.use_cases import advancing, importing
-from tasks.use_cases.advancing import AllocatedOrder, StoreAdvance
-from tasks.use_cases.importing import ImportedBatch
-from tasks.use_cases.inbox import BatchRef
 
 if TYPE_CHECKING:
     from tasks.hub.products import CatalogOutcome
+    from tasks.use_cases.advancing import AllocatedOrder, StoreAdvance
     from tasks.use_cases.applying_products import ProductsReport
+    from tasks.use_cases.arrivals import ImportedBatch
     from tasks.use_cases.exporting import ExportReport
     from tasks.use_cases.exporting_products import ProductExport
+    from tasks.use_cases.inbox import BatchRef
     from tasks.use_cases.quarantine import DeskReport
     from tasks.use_cases.receiving import ReceiptReport
     from tasks.use_cases.reconciling import Reconciliation
@@ -125,7 +124,9 @@ def resend_period(settings: Settings, scope: ResendScope, dry_run: bool) -> Rese
 @task(name="find waiting batches", **_RETRIES)
 def find_waiting(settings: Settings, stores: Sequence[str]) -> dict[str, list[BatchRef]]:
     """Names of the batches that wait in the exchange folder."""
-    return importing.find_waiting(settings, stores)
+    from tasks.use_cases import arrivals
+
+    return arrivals.find_waiting(settings, stores)
 
 
 @task(name="fetch", task_run_name="fetch-{store}", **_RETRIES)
@@ -133,30 +134,40 @@ def fetch_store(
     settings: Settings, store: str, refs: list[BatchRef], *, dry_run: bool
 ) -> tuple[list[BatchRef], list[ImportedBatch]]:
     """Copy a store's batches into the inbox, checked against their manifests."""
+    from tasks.use_cases import importing
+
     return importing.fetch_batches(settings, refs, dry_run=dry_run)
 
 
 @task(name="validate", **_RETRIES)
 def validate(settings: Settings, refs: list[BatchRef]) -> list[ImportedBatch]:
     """Check fetched batches of all stores against their contracts; store a verdict for each."""
+    from tasks.use_cases import importing
+
     return importing.validate_batches(settings, refs)
 
 
 @task(name="import", task_run_name="import-{store}", **_RETRIES)
 def import_store(settings: Settings, store: str, refs: list[BatchRef]) -> list[ImportedBatch]:
     """Book a store's validated batches, acknowledge and archive them."""
+    from tasks.use_cases import importing
+
     return importing.import_batches(settings, refs)
 
 
 @task(name="advance", task_run_name="advance-{store}", **_RETRIES)
 def advance_store(settings: Settings, store: str, kind: str, dry_run: bool) -> StoreAdvance:
     """Apply what waits of a store's layaways or backorders (`kind`)."""
+    from tasks.use_cases import advancing
+
     return advancing.advance_store(settings, store, kind, dry_run=dry_run)
 
 
 @task(name="give out stock", **_RETRIES)
 def give_out_stock(settings: Settings, stores: Sequence[str], dry_run: bool) -> tuple[AllocatedOrder, ...]:
     """Give free stock to backorders, oldest first."""
+    from tasks.use_cases import advancing
+
     return advancing.give_out_stock(settings, stores, dry_run=dry_run)
 
 

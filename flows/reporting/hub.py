@@ -24,7 +24,7 @@ from flows.reporting.pages import (
 
 if TYPE_CHECKING:
     from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder, StoreAdvance
-    from tasks.use_cases.importing import ImportedBatch, ImportSummary
+    from tasks.use_cases.arrivals import ImportedBatch, ImportSummary
     from tasks.use_cases.quarantine import DeskReport
     from tasks.use_cases.receiving import ReceiptReport
 

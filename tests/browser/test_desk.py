@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from tasks.use_cases.arrivals import find_waiting
 from tasks.use_cases.exporting import export_orders
-from tasks.use_cases.importing import find_waiting, import_waiting
+from tasks.use_cases.importing import import_waiting
 from tasks.use_cases.stating import publish_statement
 from tests.browser.desk import Desk, open_desk
 from tests.scenarios.installation import Installation, install
@@ -123,7 +124,7 @@ def test_a_reconciliation_is_drawn_and_names_what_is_missing(desk: Desk, shops: 
     for place in ("booked", "quarantined", "missing"):
         expect(drawing.get_by_text(place, exact=True)).to_be_visible()
     expect(artifact).to_contain_text(f"S1: ticket {number} missing")
-    desk.picture("reconcile")
+    desk.picture("reconcile", height=740)
 
 
 def test_what_is_in_quarantine_leads_to_a_form_that_is_filled_in(desk: Desk, shops: Installation) -> None:
@@ -134,7 +135,7 @@ def test_what_is_in_quarantine_leads_to_a_form_that_is_filled_in(desk: Desk, sho
     assert desk.state(desk.submit()) == "COMPLETED"
 
     artifact = desk.open_artifact("import-orders-s2")
-    desk.picture("import")
+    desk.picture("import", height=620)
     artifact.get_by_role("link", name="fill in the form").click()
 
     document = desk.page.get_by_text(f"S2/1/ticket/{number}", exact=True)

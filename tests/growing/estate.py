@@ -12,11 +12,12 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import httpx
 from sqlalchemy import make_url
 
 from deployments.prefect_server import HOST, environment, free_port
@@ -90,10 +91,36 @@ class Estate:
         """Whether a server is up; one that has ended fails the test with what it said last."""
         ended = self.running[f"server-{server}"].poll() is not None
         assert not ended, (self.folder / f"server-{server}.log").read_text(encoding="utf-8")[-2000:]
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"{self.address(server)}/health", timeout=2).close()  # noqa: S310 - loopback
-            return True
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{self.address(server)}/health", timeout=2).is_success
         return False
+
+    def ask(self, path: str, *, server: int = 0, **body: Any) -> Any:
+        """What a server's API answers to a POST."""
+        answer = httpx.post(f"{self.address(server)}/{path}", json=body, timeout=60)
+        return answer.raise_for_status().json()
+
+    def start_imports(self, pool: str, stores: Sequence[str], *, server: int = 0) -> list[str]:
+        """A run of the import for each store on a pool, without stores one for all; their ids."""
+        (deployment,) = self.ask("deployments/filter", server=server, deployments={"name": {"any_": [pool]}})
+        path = f"deployments/{deployment['id']}/create_flow_run"
+        scopes = [[store] for store in stores] or [[]]
+        return [
+            str(self.ask(path, server=server, parameters={"scope": {"stores": scope}})["id"])
+            for scope in scopes
+        ]
+
+    def states(self, runs: Sequence[str]) -> set[str]:
+        """The types of the states of some runs."""
+        found = self.ask("flow_runs/filter", flow_runs={"id": {"any_": list(runs)}})
+        assert len(found) == len(runs)
+        return {run["state"]["type"] for run in found}
+
+    def heard_of(self, *, server: int) -> set[str]:
+        """Runs of which a server has an event that they completed."""
+        wanted = {"event": {"name": ["prefect.flow-run.Completed"]}}
+        events = self.ask("events/filter", server=server, filter=wanted, limit=50)["events"]
+        return {event["resource"]["prefect.resource.id"].rpartition(".")[2] for event in events}
 
     def run(self, *arguments: str, server: int = 0) -> str:
         """Run Python to its end; what it printed."""

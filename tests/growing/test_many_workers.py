@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 from sqlalchemy import create_engine, text
 
+from tasks.use_cases.arrivals import find_waiting
 from tasks.use_cases.exporting import export_orders
-from tasks.use_cases.importing import find_waiting
 from tasks.use_cases.reconciling import reconcile_stores
 from tasks.use_cases.stating import publish_statement
 from tests.databases import Server
@@ -26,7 +25,6 @@ REDIS_VARIABLE = "TILLBRIDGE_TEST_REDIS_URL"
 CODES = tuple(f"S{number:02}" for number in range(1, 21))
 TICKETS = 3
 """Entries of its script that each store rings."""
-DESK = ("-m", "tests.growing.desk")
 
 
 @pytest.fixture
@@ -63,7 +61,7 @@ def estate(shops: Installation, postgres_server: Server, redis_url: str, tmp_pat
         postgres_server.database() as database,
         running_estate(tmp_path / "estate", tmp_path / "tillbridge.toml", database, redis_url) as running,
     ):
-        running.run(*DESK, "register")
+        running.run("-m", "tests.growing.register")
         yield running
 
 
@@ -78,20 +76,20 @@ def test_a_worker_that_dies_mid_import_costs_nothing_and_twenty_stores_end_impor
 
     # While this lock is held no import can commit; those of the south are killed before it goes.
     with _holding_up_imports(shops) as blocked:
-        lasting = _start(estate, "north", CODES[::2], server=0)
-        dying = _start(estate, "south", CODES[1::2], server=1)
+        lasting = estate.start_imports("north", CODES[::2], server=0)
+        dying = estate.start_imports("south", CODES[1::2], server=1)
         estate.start_worker("north", server=0)
         estate.start_worker("south", server=1)
-        wait_for(lambda: "south" in blocked(), 180)
+        wait_for(lambda: "south" in blocked(), 300)
         # The worker and what it started: at least one run, all done but the last statement and the commit.
         assert estate.kill("worker-south") >= 2
-    wait_for(lambda: set(_states(estate, lasting).values()) == {"COMPLETED"}, 300)
+    wait_for(lambda: estate.states(lasting) == {"COMPLETED"}, 900)
 
     # One run for all, asked for at the other server, takes what the dead worker left.
     assert find_waiting(shops.settings).keys() == set(CODES[1::2])
-    assert "COMPLETED" not in _states(estate, dying).values()
-    last = _start(estate, "north", (), server=1)
-    wait_for(lambda: set(_states(estate, last).values()) == {"COMPLETED"}, 180)
+    assert "COMPLETED" not in estate.states(dying)
+    last = estate.start_imports("north", (), server=1)
+    wait_for(lambda: estate.states(last) == {"COMPLETED"}, 300)
 
     assert find_waiting(shops.settings) == {}
     imported = shops.ask("SELECT path, state FROM batches WHERE stream <> 'baseline' ORDER BY path")
@@ -105,20 +103,12 @@ def test_a_worker_that_dies_mid_import_costs_nothing_and_twenty_stores_end_impor
     assert proven.sentence.startswith(f"0 unexplained: {sum(rung.values())} tickets, ")
 
     # What a worker told one server went through Redis to the services, and the other server knows it.
-    wait_for(lambda: {*lasting, *last} <= set(json.loads(estate.run(*DESK, "completed", server=1))), 60)
+    wait_for(lambda: {*lasting, *last} <= estate.heard_of(server=1), 60)
 
 
 def _rung(shops: Installation, code: str) -> int:
     ((count,),) = shops.ask_rms(code, 'SELECT count(*) FROM "Transaction" WHERE TransactionNumber > 2')
     return int(count)
-
-
-def _start(estate: Estate, pool: str, stores: Sequence[str], *, server: int) -> list[str]:
-    return list(json.loads(estate.run(*DESK, "start", pool, *stores, server=server)))
-
-
-def _states(estate: Estate, runs: Sequence[str]) -> dict[str, str]:
-    return dict(json.loads(estate.run(*DESK, "states", *runs)))
 
 
 @contextlib.contextmanager

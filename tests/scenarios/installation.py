@@ -17,10 +17,11 @@ from deployments.sample_store.tickets import Invoice, read_invoices, split_invoi
 from tasks.hub.database import migrate, open_hub
 from tasks.hub.registry import configure
 from tasks.settings import Settings, load_settings
+from tasks.use_cases.arrivals import ImportSummary
 from tasks.use_cases.baselining import baseline_store
 from tasks.use_cases.catalog import import_catalog
 from tasks.use_cases.exporting import export_orders
-from tasks.use_cases.importing import ImportSummary, import_waiting
+from tasks.use_cases.importing import import_waiting
 from tasks.use_cases.reconciling import Reconciliation, reconcile_stores
 from tasks.use_cases.stating import publish_statement
 
