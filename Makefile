@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 endif
 READY := $(VENV)/.ready
 
-.PHONY: help demo up ui test test-slow bench lint format docs golden lock clean setup
+.PHONY: help demo up ui test test-slow bench bench-empty pictures lint format docs golden lock clean setup
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,12 @@ test-slow: $(READY) ## The slow tests
 
 bench: $(READY) ## The full trip on 200,000 lines, stage by stage
 	$(BIN)/python -m tests.bench
+
+bench-empty: $(READY) ## What a run costs that finds nothing, beside a bare Prefect flow
+	$(BIN)/python -m tests.bench.empty
+
+pictures: $(READY) ## Renew docs/pictures from the tests in a browser
+	TILLBRIDGE_TEST_PICTURES=1 $(BIN)/python -m pytest tests/browser
 
 lint: $(READY) ## Style and types
 	$(BIN)/ruff check .

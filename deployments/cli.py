@@ -29,7 +29,7 @@ from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
 
 if TYPE_CHECKING:
     from data_contracts.manifest import Reason
-    from tasks.use_cases.importing import ImportedBatch
+    from tasks.use_cases.arrivals import ImportedBatch
     from tasks.use_cases.standing import StoreSide
 
 EXIT_ATTENTION = 1

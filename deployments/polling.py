@@ -107,7 +107,7 @@ class Polling:
 
     def _waits(self) -> bool:
         """Whether a batch waits; what prevents a look is for the run to say."""
-        from tasks.use_cases.importing import find_waiting
+        from tasks.use_cases.arrivals import find_waiting
 
         try:
             return any(find_waiting(self._settings).values())

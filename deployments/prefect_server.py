@@ -35,6 +35,11 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # The older UI, which 3.8 shows unless told otherwise, draws no diagrams.
+        "PREFECT_SERVER_UI_V2_ENABLED": "true",
+        "PREFECT_UI_URL": f"http://{HOST}:{port}/v2",
+        # Unless told so, the server keeps flow runs for ever.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
         "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "data_contracts,tasks",

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tasks.hub.products import CatalogOutcome
     from tasks.hub.watching import WatchedStore
     from tasks.use_cases.advancing import AdvanceReport
+    from tasks.use_cases.arrivals import ImportSummary
     from tasks.use_cases.exporting import ExportReport
     from tasks.use_cases.exporting_products import ProductExports
-    from tasks.use_cases.importing import ImportSummary
     from tasks.use_cases.receiving import ReceiptReport
     from tasks.use_cases.reconciling import Reconciliation
     from tasks.use_cases.resending import ResendReport

@@ -10,7 +10,7 @@ from flows.side_by_side import SIDE_BY_SIDE, raise_failures, results, texts
 from tasks import steps
 from tasks.hub.inbox import utc_now
 from tasks.settings import load_settings
-from tasks.use_cases.importing import ImportedBatch, ImportSummary, still_waiting
+from tasks.use_cases.arrivals import ImportedBatch, ImportSummary, still_waiting
 from tasks.use_cases.inbox import BatchRef
 
 _EVERYTHING = HubScope()

@@ -7,10 +7,12 @@ records live in the exchange folder and in the hub, not in Prefect.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 from prefect import task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 
 from data_contracts.errors import TillbridgeError
@@ -24,18 +26,17 @@ from data_contracts.parameters import (
     StoreScope,
 )
 from tasks.settings import Settings
-from tasks.use_cases import advancing, importing
-from tasks.use_cases.advancing import AllocatedOrder, StoreAdvance
-from tasks.use_cases.importing import ImportedBatch
-from tasks.use_cases.inbox import BatchRef
 
 if TYPE_CHECKING:
     from tasks.hub.products import CatalogOutcome
     from tasks.hub.watching import WatchedStore
+    from tasks.use_cases.advancing import AllocatedOrder, StoreAdvance
     from tasks.use_cases.applying_products import ProductsReport
+    from tasks.use_cases.arrivals import ImportedBatch
     from tasks.use_cases.cleaning import CleanedStore
     from tasks.use_cases.exporting import ExportReport
     from tasks.use_cases.exporting_products import ProductExport
+    from tasks.use_cases.inbox import BatchRef
     from tasks.use_cases.quarantine import DeskReport
     from tasks.use_cases.receiving import ReceiptReport
     from tasks.use_cases.reconciling import Reconciliation
@@ -59,12 +60,34 @@ _RETRIES: dict[str, Any] = {
 }
 
 
+def _shown_as(key: str) -> Callable[[int, int], None]:
+    """A progress artifact, made when the first is told of it: what fits one batch leaves none."""
+    shown: list[UUID] = []
+
+    def tell(done: int, of: int) -> None:
+        share, said = 100 * done / of, f"{done:,} of {of:,} documents"
+        if shown:
+            update_progress_artifact(shown[0], share, said)
+        else:
+            name = key.lower().replace("_", "-")
+            made = create_progress_artifact(share, key=name, description=said)
+            shown.append(cast(UUID, made))  # a coroutine only where the caller is one
+
+    return tell
+
+
 @task(name="export orders", task_run_name="export-{scope.store}", **_RETRIES)
 def export_store(settings: Settings, scope: ExportScope, dry_run: bool) -> ExportReport:
     """Read what the store has rung since its newest manifest and publish it."""
     from tasks.use_cases.exporting import export_orders
 
-    return export_orders(settings, scope.store, sweep=scope.sweep, dry_run=dry_run)
+    return export_orders(
+        settings,
+        scope.store,
+        sweep=scope.sweep,
+        dry_run=dry_run,
+        progress=_shown_as(f"export-orders-{scope.store}-progress"),
+    )
 
 
 @task(name="publish statement", task_run_name="statement-{scope.store}", **_RETRIES)
@@ -96,13 +119,16 @@ def resend_period(settings: Settings, scope: ResendScope, dry_run: bool) -> Rese
         orders=scope.orders,
         dates=scope.dates,
         dry_run=dry_run,
+        progress=_shown_as(f"resend-period-{scope.store}-progress"),
     )
 
 
 @task(name="find waiting batches", **_RETRIES)
 def find_waiting(settings: Settings, stores: Sequence[str]) -> dict[str, list[BatchRef]]:
     """Names of the batches that wait in the exchange folder."""
-    return importing.find_waiting(settings, stores)
+    from tasks.use_cases import arrivals
+
+    return arrivals.find_waiting(settings, stores)
 
 
 @task(name="fetch", task_run_name="fetch-{store}", **_RETRIES)
@@ -110,30 +136,40 @@ def fetch_store(
     settings: Settings, store: str, refs: list[BatchRef], *, dry_run: bool
 ) -> tuple[list[BatchRef], list[ImportedBatch]]:
     """Copy a store's batches into the inbox, checked against their manifests."""
+    from tasks.use_cases import importing
+
     return importing.fetch_batches(settings, refs, dry_run=dry_run)
 
 
 @task(name="validate", **_RETRIES)
 def validate(settings: Settings, refs: list[BatchRef]) -> list[ImportedBatch]:
     """Check fetched batches of all stores against their contracts; store a verdict for each."""
+    from tasks.use_cases import importing
+
     return importing.validate_batches(settings, refs)
 
 
 @task(name="import", task_run_name="import-{store}", **_RETRIES)
 def import_store(settings: Settings, store: str, refs: list[BatchRef]) -> list[ImportedBatch]:
     """Book a store's validated batches, acknowledge and archive them."""
+    from tasks.use_cases import importing
+
     return importing.import_batches(settings, refs)
 
 
 @task(name="advance", task_run_name="advance-{store}", **_RETRIES)
 def advance_store(settings: Settings, store: str, kind: str, dry_run: bool) -> StoreAdvance:
     """Apply what waits of a store's layaways or backorders (`kind`)."""
+    from tasks.use_cases import advancing
+
     return advancing.advance_store(settings, store, kind, dry_run=dry_run)
 
 
 @task(name="give out stock", **_RETRIES)
 def give_out_stock(settings: Settings, stores: Sequence[str], dry_run: bool) -> tuple[AllocatedOrder, ...]:
     """Give free stock to backorders, oldest first."""
+    from tasks.use_cases import advancing
+
     return advancing.give_out_stock(settings, stores, dry_run=dry_run)
 
 

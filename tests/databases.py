@@ -30,6 +30,15 @@ class Server:
             self._run(f"DROP SCHEMA IF EXISTS {name} CASCADE")
 
     @contextmanager
+    def database(self) -> Iterator[str]:
+        """URL of an empty database."""
+        name = self._create("template0")
+        try:
+            yield self._named(name)
+        finally:
+            self._drop(name)
+
+    @contextmanager
     def copy_of(self, kind: str, fill: Callable[[str], object]) -> Iterator[str]:
         """URL of a copy of the database that `fill(url)` fills, once for each `kind`."""
         if kind not in self._templates:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tasks.hub.products import CatalogOutcome
     from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder
     from tasks.use_cases.applying_products import ProductsReport
+    from tasks.use_cases.arrivals import ImportSummary
     from tasks.use_cases.exporting import ExportReport
-    from tasks.use_cases.importing import ImportSummary
     from tasks.use_cases.resending import ResendReport
 
 

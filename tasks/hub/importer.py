@@ -35,7 +35,7 @@ from tasks.hub.inbox import (
 )
 from tasks.hub.ledger import write_levels
 from tasks.hub.order_booking import import_orders
-from tasks.hub.settling import tally
+from tasks.hub.settling import booked_numbers, tally
 from tasks.hub.statements import take_statement
 from tasks.hub.ticket_candidates import gather_tickets
 from tasks.settings import Settings
@@ -174,6 +174,7 @@ def _outcome(*gathered: Gathered) -> BatchOutcome:
         seen_before=counts["seen_before"],
         superseded=counts["superseded"],
         reasons=tuple(reason for found in gathered for reason in _reasons(found)),
+        booked=tuple(filter(None, map(booked_numbers, gathered))),
     )
 
 

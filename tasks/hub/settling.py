@@ -109,6 +109,19 @@ def _settle(
     settled.rows.append(row | {"sequence": sequence, "batch_id": batch_id, "batch": batch})
 
 
+def booked_numbers(found: Gathered) -> str:
+    """`tickets 562 to 571`, `order 17`: the batch's documents that were accepted; empty if none was."""
+    numbers = [
+        int(candidate.document.rpartition("/")[2])
+        for candidate in found.candidates
+        if candidate.from_batch and candidate.objection is None
+    ]
+    if not numbers:
+        return ""
+    first, last = min(numbers), max(numbers)
+    return f"{found.source.name} {first}" if first == last else f"{found.source.name}s {first} to {last}"
+
+
 def tally(found: Gathered) -> Counter[str]:
     """What became of the batch's documents: accepted, quarantined, pending, seen_before, superseded."""
     counts: Counter[str] = Counter()

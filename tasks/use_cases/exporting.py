@@ -21,12 +21,14 @@ from tasks.exchange.folder import Folder, open_folder
 from tasks.rms import reader
 from tasks.settings import Settings
 from tasks.use_cases.publishing import (
+    Progress,
     flag,
     flag_orders,
     last_ticket_changed,
     publish_documents,
     recalled_by,
     sums,
+    tell_nobody,
     travelling,
 )
 from tasks.use_cases.store_session import (
@@ -91,6 +93,7 @@ def export_orders(
     *,
     sweep: bool = False,
     dry_run: bool = False,
+    progress: Progress = tell_nobody,
     now: Callable[[], datetime] = utc_now,
 ) -> ExportReport:
     """Publish new and changed tickets and orders as batches of the orders stream.
@@ -105,7 +108,7 @@ def export_orders(
     `TransferInterrupted`, `SchemaMismatch` and `ConfigurationError`; batches published until then stay.
     """
     with open_folder(settings) as folder:
-        return _export(settings, folder, store, sweep, dry_run, now)
+        return _export(settings, folder, store, sweep, dry_run, progress, now)
 
 
 def _export(
@@ -114,6 +117,7 @@ def _export(
     store: str,
     sweep: bool,
     dry_run: bool,
+    progress: Progress,
     now: Callable[[], datetime],
 ) -> ExportReport:
     head = position_of(folder, store)
@@ -150,7 +154,7 @@ def _export(
             store, sweep=sweep, dry_run=dry_run, before_baseline=old, held_back=len(held_back)
         )
         if tickets or orders:
-            export.publish(tickets, orders)
+            export.publish(tickets, orders, progress)
         export.finish()
     report = export.report
     if not report.tickets and not report.orders:
@@ -234,7 +238,9 @@ class _Export:
         }
         self.highest = _greater(self.highest, Mark(**highest))
 
-    def publish(self, tickets: dict[int, reader.Changed], orders: Mapping[int, reader.Changed]) -> None:
+    def publish(
+        self, tickets: dict[int, reader.Changed], orders: Mapping[int, reader.Changed], progress: Progress
+    ) -> None:
         """Read and publish tickets and orders (number -> what changed, nothing if it only waits).
 
         Orders come before tickets, and once more with a pick-up of them that stands in another part.
@@ -247,7 +253,7 @@ class _Export:
         ordered = sorted(pending, key=lambda key: (key[0] != ORDER, pending[key].rowversion, key[1]))
         counts = count_lines(self.session, tickets, orders, reading.recall_order)
         done = 0
-        for part in cut(ordered, counts):
+        for part in told(list(cut(ordered, counts)), progress):
             done += len(part)
             read = self._read_tickets(reading, [number for source, number in part if source == TICKET])
             wanted = {number for source, number in part if source == ORDER}
@@ -465,6 +471,19 @@ def cut(ordered: Sequence[K], counts: Mapping[K, int]) -> Iterator[list[K]]:
         lines += count
     if chunk:
         yield chunk
+
+
+def told(parts: Sequence[list[K]], progress: Progress) -> Iterator[list[K]]:
+    """The parts one by one; where they are several, `progress` hears before each and after the last."""
+    done, of = 0, sum(len(part) for part in parts)
+    several = len(parts) > 1
+    for part in parts:
+        if several:
+            progress(done, of)
+        yield part
+        done += len(part)
+    if several:
+        progress(done, of)
 
 
 def _greater(one: Mark, other: Mark) -> Mark:

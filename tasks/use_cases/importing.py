@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from data_contracts.documents import MAX_BATCH_LINES, STREAMS
@@ -33,76 +32,13 @@ from tasks.hub.registry import configure
 from tasks.logs import about
 from tasks.settings import Settings
 from tasks.use_cases import inbox
+from tasks.use_cases.arrivals import ImportedBatch, ImportSummary, find_waiting, still_waiting
 from tasks.use_cases.inbox import BatchRef
 
 if TYPE_CHECKING:
     from data_contracts.quarantine import BatchRows
 
 log = logging.getLogger(__name__)
-
-ROUND_BATCHES = 20
-"""Batches of one store taken in one round, so that a long backlog shows progress."""
-
-
-@dataclass(frozen=True)
-class ImportedBatch:
-    """What became of one batch."""
-
-    path: str
-    state: str
-    """accepted, rejected or known (was in the hub already, acknowledged again)."""
-    documents: int = 0
-    accepted: int = 0
-    quarantined: int = 0
-    pending: int = 0
-    seen_before: int = 0
-    units: int = 0
-    money: int = 0
-    reasons: tuple[Reason, ...] = ()
-    warnings: tuple[Reason, ...] = ()
-    """What is odd about documents that are booked all the same."""
-
-
-@dataclass(frozen=True)
-class ImportSummary:
-    """What one run took in."""
-
-    batches: tuple[ImportedBatch, ...] = ()
-    checked: tuple[ImportedBatch, ...] = ()
-    """With a dry run: what validation said; nothing was imported."""
-    failures: dict[str, str] = field(default_factory=dict)
-    """Store -> the error that stopped it; the other stores went on."""
-
-    @property
-    def accepted(self) -> int:
-        """Documents booked."""
-        return sum(b.accepted for b in self.batches)
-
-    @property
-    def quarantined(self) -> int:
-        """Documents in quarantine."""
-        return sum(b.quarantined for b in self.batches)
-
-    @property
-    def pending(self) -> int:
-        """Documents that wait for another one."""
-        return sum(b.pending for b in self.batches)
-
-
-def find_waiting(settings: Settings, stores: Sequence[str] = ()) -> dict[str, list[BatchRef]]:
-    """Batches in the exchange folder that are not archived yet, per store in the order of import."""
-    codes = [code for code in (stores or sorted(settings.stores)) if settings.store(code)]
-    waiting: dict[str, list[BatchRef]] = {}
-    with open_folder(settings) as folder:
-        for code in codes:
-            refs = [
-                BatchRef(code, stream, sequence, batch_id)
-                for stream in STREAMS
-                for sequence, batch_id in batches.waiting_batches(folder, code, stream)
-            ]
-            if refs:
-                waiting[code] = refs[:ROUND_BATCHES]
-    return waiting
 
 
 def fetch_batches(
@@ -261,6 +197,7 @@ def _import(settings: Settings, folder: Folder, hub: Hub, ref: BatchRef) -> Impo
         money=manifest.money,
         reasons=(*outcome.reasons, *done.reasons),
         warnings=() if outcome.already else verdict.warnings,
+        booked=outcome.booked,
     )
 
 
@@ -283,11 +220,6 @@ def import_waiting(settings: Settings, stores: Sequence[str] = (), *, dry_run: b
         if dry_run:
             break
     return ImportSummary(tuple(done), tuple(checked), failures)
-
-
-def still_waiting(waiting: dict[str, list[BatchRef]], failures: dict[str, str]) -> dict[str, list[BatchRef]]:
-    """What waits of the stores that have not failed in this run."""
-    return {store: refs for store, refs in waiting.items() if store not in failures}
 
 
 class _Contradictions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from tasks.rms.tickets import TicketFrames
 
 UNSETTLED = "unsettled"
+
+Progress = Callable[[int, int], object]
+"""Told how many of how many documents are done, where they take several batches."""
+
+
+def tell_nobody(_done: int, _of: int) -> None:
+    """Where nobody wants to know of the progress."""
 
 
 def last_ticket_changed(session: StoreSession, reading: reader.StoreReading, position: Position) -> bool:

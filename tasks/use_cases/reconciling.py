@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 
 from data_contracts.amounts import SCALE, counted, show_money, show_units
 from data_contracts.codes import RmsCodes
@@ -29,8 +30,8 @@ class Reconciliation:
     stores: tuple[ReconcileReport, ...]
     without_statement: tuple[str, ...] = ()
     """Stores that have sent no statement: nothing is proven of them, so each counts as unexplained."""
-    lacking: tuple[str, ...] = ()
-    """Batches that were rejected or never came and that nothing has replaced yet, and what to do."""
+    lacking: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Store -> its batches that were rejected or never came, that nothing has replaced, and what to do."""
 
     @property
     def unexplained(self) -> int:
@@ -86,7 +87,8 @@ class Reconciliation:
     @property
     def explained(self) -> tuple[str, ...]:
         """What differs for a known reason."""
-        return (*(text for store in self.stores for text in _explained(store)), *self.lacking)
+        lacking = chain.from_iterable(self.lacking.values())
+        return (*(text for store in self.stores for text in _explained(store)), *lacking)
 
 
 def reconcile_store(settings: Settings, store: str) -> ReconcileReport:
@@ -107,8 +109,12 @@ def reconcile_stores(settings: Settings, stores: Sequence[str] = ()) -> Reconcil
         except NotYetArrived:
             silent.append(code)
     with open_hub(settings.hub_url) as hub:
-        reasons = [reason for code in codes for reason in outstanding.of_store(hub, code).reasons]
-    lacking = tuple(f"{reason.message} What to do: {reason.fix}." for reason in reasons)
+        reasons = {code: outstanding.of_store(hub, code).reasons for code in codes}
+    lacking = {
+        code: tuple(f"{reason.message} What to do: {reason.fix}." for reason in of_store)
+        for code, of_store in reasons.items()
+        if of_store
+    }
     return Reconciliation(tuple(reports), tuple(silent), lacking)
 
 

@@ -21,14 +21,16 @@ from tasks.rms import reader
 from tasks.rms.dialects import read_bound
 from tasks.settings import Settings
 from tasks.use_cases import selecting
-from tasks.use_cases.exporting import Key, count_lines, cut
+from tasks.use_cases.exporting import Key, count_lines, cut, told
 from tasks.use_cases.publishing import (
+    Progress,
     flag,
     flag_orders,
     publish_documents,
     recalled_by,
     seen_mark,
     sums,
+    tell_nobody,
     travelling,
 )
 from tasks.use_cases.store_session import (
@@ -90,6 +92,7 @@ def resend(
     orders: tuple[int, int] | None = None,
     dates: tuple[date, date] | None = None,
     dry_run: bool = False,
+    progress: Progress = tell_nobody,
     now: Callable[[], datetime] = utc_now,
 ) -> ResendReport:
     """Read documents again and publish them as new batches of the orders stream.
@@ -107,7 +110,7 @@ def resend(
     """
     selecting.check_selection(store, batch, numbers, orders, dates)
     with open_folder(settings) as folder:
-        return _resend(settings, folder, store, batch, numbers, orders, dates, dry_run, now)
+        return _resend(settings, folder, store, batch, numbers, orders, dates, dry_run, progress, now)
 
 
 def _resend(
@@ -119,6 +122,7 @@ def _resend(
     orders: tuple[int, int] | None,
     dates: tuple[date, date] | None,
     dry_run: bool,
+    progress: Progress,
     now: Callable[[], datetime],
 ) -> ResendReport:
     position = position_of(folder, store).position
@@ -140,7 +144,7 @@ def _resend(
 
             refuse_former_database(session, reading, folder, position)
         work = _Resend(settings, session, reading, folder, position, chosen, batch, dry_run, now())
-        work.publish()
+        work.publish(progress)
     report = work.report
     if not report.tickets and not report.orders:
         logger.info("%s/orders: nothing to send again", store)
@@ -192,7 +196,7 @@ class _Resend:
             absent=chosen.absent,
         )
 
-    def publish(self) -> None:
+    def publish(self, progress: Progress) -> None:
         """Read and publish all that was chosen."""
         session, chosen = self.session, self.chosen
         documents: list[Key] = [(ORDER, number) for number in chosen.orders]
@@ -200,7 +204,7 @@ class _Resend:
         counts = count_lines(session, chosen.tickets, chosen.orders, self.reading.recall_order)
         # The last batch says what they replace, also where it has nothing else to say: by then all are out.
         parts = list(cut(documents, counts)) or [[]]
-        for part in parts:
+        for part in told(parts, progress):
             replaces = self.report.replaces if part is parts[-1] else None
             while not self._send(part, replaces):
                 logger.info("%s/orders: another export published meanwhile; reading again", session.store)

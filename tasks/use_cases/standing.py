@@ -17,7 +17,7 @@ from tasks.hub.database import open_hub
 from tasks.hub.product_standing import till_standing
 from tasks.hub.status import StoreStatus, hub_status
 from tasks.settings import Settings
-from tasks.use_cases.importing import find_waiting
+from tasks.use_cases.arrivals import find_waiting
 
 
 @dataclass(frozen=True)

@@ -200,12 +200,12 @@ def _export(lines: int) -> Callable[[], None]:
 
 def _fetch(_lines: int) -> Callable[[], None]:
     from tasks.settings import load_settings
-    from tasks.use_cases import importing
+    from tasks.use_cases import arrivals, importing
 
     settings = load_settings()
 
     def work() -> None:
-        for refs in importing.find_waiting(settings).values():
+        for refs in arrivals.find_waiting(settings).values():
             importing.fetch_batches(settings, refs)
 
     return work
@@ -215,20 +215,20 @@ def _validate(_lines: int) -> Callable[[], None]:
     import great_expectations  # noqa: F401 - the start-up, shown apart
 
     from tasks.settings import load_settings
-    from tasks.use_cases import importing
+    from tasks.use_cases import arrivals, importing
 
     settings = load_settings()
-    refs = importing.find_waiting(settings)[STORE]
+    refs = arrivals.find_waiting(settings)[STORE]
     return lambda: _expect(len(importing.validate_batches(settings, refs)), len(refs))
 
 
 def _import(_lines: int) -> Callable[[], None]:
     import tasks.hub.importer  # noqa: F401 - the start-up, shown apart
     from tasks.settings import load_settings
-    from tasks.use_cases import importing
+    from tasks.use_cases import arrivals, importing
 
     settings = load_settings()
-    refs = importing.find_waiting(settings)[STORE]
+    refs = arrivals.find_waiting(settings)[STORE]
     shutil.copytree(HOME / "exchange" / STORE / "orders", HOME / "again")
 
     def work() -> None:

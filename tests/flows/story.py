@@ -17,12 +17,14 @@ from typing import Any, cast
 
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State
+from prefect.client.schemas.sorting import ArtifactSort
 from prefect.exceptions import ParameterTypeError
 from prefect.logging.handlers import APILogHandler
 from sqlalchemy import select
 
+from data_contracts.documents import MAX_BATCH_LINES
 from data_contracts.parameters import (
     CatalogScope,
     DeskScope,
@@ -49,6 +51,7 @@ from flows.release_quarantine import release_quarantine
 from flows.resend_period import resend_period
 from tasks import steps
 from tasks.settings import CONFIG_VARIABLE
+from tasks.use_cases import exporting
 
 STEPS = (
     "export_store",
@@ -95,6 +98,14 @@ def keep_artifact(name: str, key: str) -> None:
     said[name] = "" if found is None else found.data
 
 
+def kept(key: str) -> list[Any]:
+    """All artifacts under a key, oldest first."""
+    with get_client(sync_client=True) as client:
+        return client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])), sort=ArtifactSort.CREATED_DESC
+        )[::-1]
+
+
 def with_settings(file: Path, old: str, new: str) -> None:
     """Change the settings that the next flow reads."""
     changed = file.with_name("changed.toml")
@@ -130,12 +141,13 @@ def main(folder: Path) -> None:
     blocked.unlink()
     play("import", import_orders)
     keep_artifact("artifact export-orders-s1", "export-orders-s1")
+    keep_artifact("artifact of the first import of S1", "import-orders-s1")
     set_aside(folder)
     for store in ("S1", "S2"):
         play(f"statement {store}", publish_statement, StatementScope(store=store))
     play("import of statements", import_orders)
     play("reconcile", reconcile)
-    for key in ("statement-s1", "import-orders", "reconcile"):
+    for key in ("statement-s1", "import-orders", "import-orders-s2", "reconcile", "reconcile-s1"):
         keep_artifact(f"artifact {key}", key)
 
     play("resend rehearsed", resend_period, ResendScope(store="S1", batch=1))
@@ -143,7 +155,13 @@ def main(folder: Path) -> None:
     play("resend", resend_period, ResendScope(store="S1", batch=1), False)
     keep_artifact("artifact of the resend", "resend-period-s1")
     play("import of the resend", import_orders)
-    keep_artifact("artifact of its import", "import-orders")
+    keep_artifact("artifact of its import", "import-orders-s1")
+    vars(exporting)["MAX_BATCH_LINES"] = 3
+    play("long resend", resend_period, ResendScope(store="S1", first_ticket=5, last_ticket=10))
+    vars(exporting)["MAX_BATCH_LINES"] = MAX_BATCH_LINES
+    said["progress of the long resend"] = [
+        (shown.data, shown.description) for shown in kept("resend-period-s1-progress")
+    ]
     try:
         cast(Any, resend_period)({"store": "S1", "batch": 1, "first_ticket": 2})
         said["two selections"] = "accepted"
@@ -157,7 +175,7 @@ def main(folder: Path) -> None:
     sell_more(folder)
     lose_a_batch(folder)
     play("reconcile after a loss", reconcile, HubScope(stores=("S1",)))
-    keep_artifact("artifact after a loss", "reconcile")
+    keep_artifact("artifact after a loss", "reconcile-s1")
 
     mend_a_ticket(folder)
 
@@ -214,7 +232,7 @@ def set_aside(folder: Path) -> None:
         shop.receive(awaited, 3)
         said["picked up"] = shop.pick_up(said["layaway"]).number
     move("the pick-up")
-    keep_artifact("artifact of the pick-up's import", "import-orders")
+    keep_artifact("artifact of the pick-up's import", "import-orders-s1")
     play("advance rehearsed", advance_layaways, HubScope(), True)
     keep_artifact("artifact of the rehearsal", "advance-layaways-all")
     play("advance", advance_layaways)
@@ -281,6 +299,7 @@ def mend_a_ticket(folder: Path) -> None:
     said["mended"] = document
     play("export of the unknown", export_orders, ExportScope(store="S2"))
     play("import of the unknown", import_orders)
+    keep_artifact("artifact of the unknown", "import-orders-s2")
     change = f"ticket_lines/1/sku={said['right sku']}"
     edit = DeskScope(action="edit", documents=(document,), edits=(change,), why="wrong label", by="ann")
     release = DeskScope(documents=(document,), why="looked at it", by="bob")

@@ -114,6 +114,7 @@ def test_a_run_that_finds_nothing_completes_and_loads_neither_pandas_nor_great_e
         "resend",
         "import of the resend",
         "cleaning",
+        "long resend",
         "catalogue of nothing",
         "catalogue rehearsed",
         "catalogue",
@@ -133,6 +134,8 @@ def test_each_flow_leaves_an_artifact_with_its_figures(told: Told) -> None:
     assert f"| tickets | {count + 1} |" in told.said["artifact statement-s1"]
     assert "| deposits | 0.00 |" in told.said["artifact statement-s1"]
     assert "`S1/statement/000001-" in told.said["artifact import-orders"]
+    assert "`S2/statement/000001-" in told.said["artifact import-orders"]
+    assert "`S1/" not in told.said["artifact import-orders-s2"]
     both = sum(told.tickets.values()) + 1
     assert f"**0 unexplained: {both} tickets, " in told.said["artifact reconcile"]
     assert "## Unexplained" not in told.said["artifact reconcile"]
@@ -141,6 +144,33 @@ def test_each_flow_leaves_an_artifact_with_its_figures(told: Told) -> None:
 def test_a_cleaning_says_what_it_removed(told: Told) -> None:
     assert "# Removed: batches: 0; acknowledgements: 0;" in told.said["artifact of the cleaning"]
     assert "| S1 | 0 | 0 | 0 | 0 | 1 |" in told.said["artifact of the cleaning"]
+
+
+def test_a_store_has_a_page_of_its_own_beside_that_of_all(told: Told) -> None:
+    assert "| S1 | " in told.said["artifact reconcile"]
+    assert "# Reconciliation of S1\n" in told.said["artifact reconcile-s1"]
+    assert "| business date | Z batch | store |" in told.said["artifact reconcile-s1"]
+    # All is booked: there is nothing to draw.
+    assert "mermaid" not in told.said["artifact reconcile"]
+
+
+def test_what_takes_several_batches_shows_its_progress_in_one_artifact(told: Told) -> None:
+    (shown,) = told.said["progress of the long resend"]
+
+    assert shown == [100, "6 of 6 documents"]
+
+
+def test_an_import_leads_from_the_batch_to_orders_files_and_the_way_out_of_quarantine(told: Told) -> None:
+    artifact = told.said["artifact of the unknown"]
+    document = told.said["mended"]
+
+    assert "# Import of S2\n" in artifact
+    assert f"| `{document}` | " in artifact
+    assert f"`tillbridge quarantine show {document}`" in artifact
+    assert "Files, once imported: `S2/orders/archive/` of the exchange." in artifact
+    number = told.said["picked up"]
+    assert f"| ticket {number}" not in told.said["artifact of the pick-up's import"]
+    assert "tickets 5 to " in told.said["artifact of the first import of S1"]
 
 
 def test_orders_and_their_deposits_stand_in_the_artifact_of_an_export(told: Told) -> None:
@@ -247,10 +277,13 @@ def test_a_resend_rehearses_first_and_changes_nothing_that_is_right(told: Told) 
     assert [line for line in rehearsed.splitlines() if line.startswith("| ")] == figures
     assert f"| tickets | {told.tickets['S1']} |" in figures
     path = sent.split("Batches: `")[1].split("`")[0]
-    # documents, accepted, quarantined, pending, seen before
-    (row,) = [line for line in told.said["artifact of its import"].splitlines() if f"| `{path}` |" in line]
-    documents, *others, seen = [cell.strip() for cell in row.split("|")[3:8]]
-    assert (others, seen) == (["0", "0", "0"], documents)
+    said = told.said["artifact of its import"].splitlines()
+    (header,) = [line for line in said if line.startswith("| batch |")]
+    (row,) = [line for line in said if f"| `{path}` |" in line]
+    # Columns of nothing but 0, as quarantined and pending, are left out.
+    assert header == "| batch | state | documents | accepted | seen before | units | money |"
+    documents, accepted, seen = [cell.strip() for cell in row.split("|")[3:6]]
+    assert (accepted, seen) == ("0", documents)
 
 
 def test_a_resend_of_two_selections_is_refused_before_the_run_starts(told: Told) -> None:
@@ -267,6 +300,7 @@ def test_reconcile_fails_on_a_lost_batch_and_its_artifact_names_the_missing_numb
         "reconcile after a loss"
     )
     assert "## Unexplained" in told.said["artifact after a loss"]
+    assert '  s0 -- "1" --> missing' in told.said["artifact after a loss"]
     assert f"- S1: ticket {number} missing" in told.said["artifact after a loss"]
     assert told.said["reconcile after a loss"]["attempts"] == {"reconcile": 1, "watch": 1}
 

@@ -17,10 +17,11 @@ from deployments.sample_store.tickets import Invoice, read_invoices, split_invoi
 from tasks.hub.database import migrate, open_hub
 from tasks.hub.registry import configure
 from tasks.settings import Settings, load_settings
+from tasks.use_cases.arrivals import ImportSummary
 from tasks.use_cases.baselining import baseline_store
 from tasks.use_cases.catalog import import_catalog
 from tasks.use_cases.exporting import export_orders
-from tasks.use_cases.importing import ImportSummary, import_waiting
+from tasks.use_cases.importing import import_waiting
 from tasks.use_cases.reconciling import Reconciliation, reconcile_stores
 from tasks.use_cases.stating import publish_statement
 
@@ -116,16 +117,21 @@ def install(
     orders: bool = False,
     open_orders: int = 0,
     rms_urls: Mapping[str, str] | None = None,
+    codes: Sequence[str] = STORES,
 ) -> Installation:
-    """Two shops with their share of the first invoices, a migrated hub; nothing is live yet.
+    """Shops (two unless `codes` says others) with their share of the first invoices, a migrated hub.
+
+    Nothing is live yet.
 
     With `orders` the shops' scripts have layaways, backorders, work orders and quotes as well; some
     `open_orders` are there before they go live. `rms_urls` are the shops' databases; none makes files.
     """
     chosen = read_invoices()[:invoices]
-    lines = [f'[hub]\nurl = "{hub_url}"\n', "[warehouses.S1]\n", '[warehouses.S2]\nname = "Second"\n']
-    for code in STORES:
+    lines = [f'[hub]\nurl = "{hub_url}"\n']
+    for place, code in enumerate(codes, start=1):
+        name = 'name = "Second"\n' if place == 2 else ""
         lines.append(
+            f"[warehouses.{code}]\n{name}"
             f'[stores.{code}]\nrms_url = "{(rms_urls or {}).get(code) or f"sqlite:///{code}/rms.db"}"\n'
             'time_zone = "Europe/London"\n'
             f'warehouse = "{code}"\nnumber_lookback = {lookback}\n'
@@ -134,7 +140,7 @@ def install(
     file.write_text("".join(lines), encoding="utf-8")
     settings = load_settings(file)
     for store_id, (code, share) in enumerate(
-        zip(STORES, split_invoices(chosen, 2, SEED), strict=True), start=1
+        zip(codes, split_invoices(chosen, len(codes), SEED), strict=True), start=1
     ):
         (folder / code).mkdir()
         build_store(

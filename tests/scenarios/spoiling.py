@@ -14,8 +14,9 @@ from data_contracts.manifest import Acknowledgement, Outstanding
 from tasks.hub.database import open_hub
 from tasks.hub.registry import configure
 from tasks.settings import Settings
+from tasks.use_cases.arrivals import ImportSummary
 from tasks.use_cases.catalog import import_catalog
-from tasks.use_cases.importing import ImportSummary, import_waiting
+from tasks.use_cases.importing import import_waiting
 from tasks.use_cases.resending import ResendReport, resend
 from tests.use_cases.store_fixtures import Shop, open_shop
 

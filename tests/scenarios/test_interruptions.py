@@ -29,10 +29,11 @@ from tasks.hub.database import migrate, open_hub
 from tasks.hub.registry import configure
 from tasks.settings import Settings, load_settings
 from tasks.use_cases.advancing import advance_backorders, advance_layaways
+from tasks.use_cases.arrivals import find_waiting
 from tasks.use_cases.baselining import baseline_store
 from tasks.use_cases.catalog import import_catalog
 from tasks.use_cases.exporting import export_orders
-from tasks.use_cases.importing import fetch_batches, find_waiting, import_batches, validate_batches
+from tasks.use_cases.importing import fetch_batches, import_batches, validate_batches
 from tasks.use_cases.receiving import receive_stock
 from tasks.use_cases.reconciling import reconcile_stores
 from tasks.use_cases.stating import publish_statement
