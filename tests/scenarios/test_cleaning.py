@@ -11,11 +11,13 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine, text
 
 from data_contracts.errors import ConfigurationError
+from deployments.sftp_server import SftpServer, public_line
 from tasks import faults
 from tasks.exchange import batches
+from tasks.exchange.connections import POOL
 from tasks.hub.database import open_hub
 from tasks.hub.registry import configure
-from tasks.settings import RetentionSettings, Settings
+from tasks.settings import ExchangeSettings, RetentionSettings, Settings
 from tasks.use_cases.baselining import baseline_store
 from tasks.use_cases.catalog import import_catalog
 from tasks.use_cases.cleaning import CleanedStore, clean_exchange, clean_store
@@ -162,6 +164,26 @@ def test_newest_batch_stays_however_old_and_0_days_keep_all(year: Shop) -> None:
 
     assert (kept(year), answered(year)) == ([3, 4], [3, 4])
     assert cycle(year).agrees
+
+
+def test_over_sftp_the_same_goes(year: Shop, tmp_path: Path) -> None:
+    shutil.copytree(year.folder.root, tmp_path / "served")
+    with SftpServer(tmp_path / "served", keys=[public_line(tmp_path / "till_key")]) as server:
+        reached = ExchangeSettings.model_validate(
+            {
+                "url": f"sftp://till@127.0.0.1:{server.port}/",
+                "host_keys": [server.fingerprint],
+                "key_file": tmp_path / "till_key",
+            }
+        )
+        over_sftp = year.settings.model_copy(update={"exchange": reached})
+        done = clean_store(over_sftp, "S1")
+        POOL.close()
+
+    assert done == clean_store(year.settings, "S1")
+    served = (tmp_path / "served").rglob("*")
+    left = sorted(f.relative_to(tmp_path / "served").as_posix() for f in served if f.is_file())
+    assert left == files_of(year)
 
 
 @pytest.mark.slow
