@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data_contracts.errors import ConfigurationError
 from deployments.automations import MARK
@@ -20,7 +20,7 @@ from tasks.settings import AlertSettings
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
-    from prefect.client.schemas.responses import DeploymentResponse
+    from prefect.client.schemas.responses import DeploymentResponse, OrchestrationResult
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 MOST_RUNS = 200
@@ -83,21 +83,27 @@ def _free(
     every: bool,
     dry_run: bool,
 ) -> Iterator[HeldSlot]:
+    from prefect.client.schemas.responses import SetStateStatus
     from prefect.states import Crashed
 
     alive = 0
     for run in _holders(client, deployment):
         dead, why = _verdict(client, run, times)
-        if (dead or every) and not dry_run:
-            client.set_flow_run_state(run.id, Crashed(message=f"{MARK}crashed by unblock: {why}."))
-        alive += not (dead or every)
+        freed = dead or every
+        if freed and not dry_run:
+            done: OrchestrationResult[Any] = client.set_flow_run_state(
+                run.id, Crashed(message=f"{MARK}crashed by unblock: {why}.")
+            )
+            if done.status is SetStateStatus.ABORT:  # it has ended meanwhile, or the server is busy
+                freed, why = False, "the server did not take it; run it again"
+        alive += not freed
         state = run.state
         yield HeldSlot(
             deployment.name,
             run.name,
             "" if state is None else str(state.name),
             None if state is None else state.timestamp,
-            dead or every,
+            freed,
             why,
         )
     # A server that was started anew has forgotten whose slot it is, and counts it for ever.

@@ -26,6 +26,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.responses import SetStateStatus
 from prefect.events import emit_event
 from prefect.events.filters import EventFilter, EventNameFilter, EventOrder
 from prefect.events.worker import EventsWorker
@@ -130,11 +131,18 @@ def notification_block(port: int) -> None:
 
 
 def start(client: SyncPrefectClient, deployment: str, *states: State[Any]) -> FlowRun:
-    """A run of a deployment that goes through some states."""
+    """A run of a deployment that goes through some states, or is cancelled on its way.
+
+    A server on SQLite that is busy may leave a run in the state in which it is.
+    """
     found = next(d for d in client.read_deployments() if d.name == deployment)
     run = client.create_flow_run_from_deployment(found.id)
     for state in states:
-        client.set_flow_run_state(run.id, state)
+        wait_for(
+            lambda state=state: (  # type: ignore[misc]
+                client.set_flow_run_state(run.id, state).status is not SetStateStatus.ABORT
+            )
+        )
     return client.read_flow_run(run.id)
 
 
