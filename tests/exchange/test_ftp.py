@@ -131,19 +131,21 @@ def test_a_rename_of_which_no_answer_came_is_looked_at_and_not_repeated(
 # A rename that does not replace, of a protocol that has none.
 
 
+@pytest.mark.parametrize("point", sorted(name for name in faults.NAMES if name.startswith("ftp.")))
 def test_a_claim_whose_owner_was_killed_ends(
     serve: Serve,
     tls: Certificate,
     kill_at: Callable[[str], pytest.MonkeyPatch],
     monkeypatch: pytest.MonkeyPatch,
+    point: str,
 ) -> None:
     monkeypatch.setattr(ftp, "CLAIM_SECONDS", 0.3)
     server, folder = serve(tls)
-    kill_at("ftp.claimed")
+    kill_at(point)
     with pytest.raises(Killed), folder:
         folder.publish(A, b"one")
     faults.hook = None
-    assert list(server.folder.rglob("*.claim.part"))
+    assert bool(list(server.folder.rglob("*.claim.part"))) is (point == "ftp.claimed")
     assert not folder.exists(A)
 
     folder.publish(A, b"two")
