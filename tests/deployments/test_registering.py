@@ -41,6 +41,20 @@ def shop(tmp_path: Path, api: str) -> Iterator[Path]:
     ask(api, "DELETE", "/variables/name/tillbridge_registrar")
 
 
+def run_python(source: str, folder: Path, api: str) -> str:
+    """What a program prints that runs against the server."""
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        cwd=folder,
+        env=environment(PREFECT_API_URL=api, PREFECT_HOME=str(folder / "prefect")),
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def deploy(folder: Path, api: str, *options: str) -> str:
     done = run("deploy", *options, folder=folder, PREFECT_API_URL=api)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -108,6 +122,85 @@ def test_a_paused_schedule_stays_paused_while_its_file_changes(shop: Path, api: 
     assert zones == {"export-orders-S1": ("Europe/Paris", False), "sweep-orders-S1": ("Europe/Paris", True)}
     assert after["export-orders-S1"]["id"] == paused["id"]
     assert "Paused in the UI, and left so: export-orders-S1." in output
+
+
+_LET_REST = """
+from deployments.prefect_api import connected
+from deployments.registering import register
+from deployments.templates import plan
+from tasks.settings import load_settings
+
+with connected() as client:
+    polled = {"export-orders-S1", "import-orders"}
+    done = register(client, plan(load_settings()), pools=False, polled=polled)
+    print(sorted(set(polled) - set(done.paused)))
+"""
+
+
+def test_what_one_process_polls_rests_and_wakes_again_but_for_what_a_person_paused(
+    shop: Path, api: str
+) -> None:
+    deploy(shop, api)
+    paused = deployments(api)["export-orders-S1"]
+    schedule = paused["schedules"][0]["id"]
+    ask(api, "PATCH", f"/deployments/{paused['id']}/schedules/{schedule}", {"active": False})
+
+    def active() -> dict[str, bool]:
+        there = deployments(api)
+        names = ("export-orders-S1", "import-orders", "reconcile")
+        return {name: there[name]["schedules"][0]["active"] for name in names}
+
+    polled = run_python(_LET_REST, shop, api)
+    resting = active()
+    deploy(shop, api)
+
+    assert polled.strip() == "['import-orders']"
+    assert resting == {"export-orders-S1": False, "import-orders": False, "reconcile": True}
+    assert active() == {"export-orders-S1": False, "import-orders": True, "reconcile": True}
+
+
+_TWO_REGISTRARS = """
+import threading
+from data_contracts.errors import FinalError
+from deployments.prefect_api import connected
+from deployments.registrar import Claim, read_registrar
+
+with connected() as client, connected() as other:
+    mine, second, third = Claim(other, "up"), Claim(client, "up"), Claim(client, "up")
+    mine.take()
+    dead = threading.Event()
+    def beat():
+        while not dead.wait(0.2):
+            mine.renew()
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        second.take(watch_seconds=60)
+        print("taken from one that is alive")
+    except FinalError as error:
+        print("refused:", error.message.partition(" on ")[0])
+    dead.set()
+    thread.join()
+    third.take(watch_seconds=1)
+    print("the dead one renews:", mine.renew())
+    mine.release()
+    print("still there:", read_registrar(client) is not None)
+    third.release()
+    print("left:", read_registrar(client))
+"""
+
+
+def test_a_registrar_without_a_sign_of_life_is_taken_over_and_a_living_one_is_not(
+    shop: Path, api: str
+) -> None:
+    told = run_python(_TWO_REGISTRARS, shop, api).splitlines()
+
+    assert told == [
+        "refused: `tillbridge up`",
+        "the dead one renews: False",
+        "still there: True",
+        "left: None",
+    ]
 
 
 def test_a_removed_store_is_named_and_deleted_when_asked(shop: Path, api: str) -> None:
