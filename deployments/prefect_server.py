@@ -35,8 +35,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        # The older UI, which 3.8 shows unless told otherwise, draws no diagrams.
-        "PREFECT_SERVER_UI_V2_ENABLED": "true",
+        # For links: without /v2 they would lead into the older UI, which draws no diagrams.
         "PREFECT_UI_URL": f"http://{HOST}:{port}/v2",
         # Unless told so, the server keeps flow runs for ever.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",

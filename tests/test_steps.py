@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from data_contracts.errors import BatchAltered, StoreUnavailable
+from tasks.exchange.local import LocalFolder
 
 
 class _Failed:
@@ -45,3 +47,27 @@ def test_importing_the_flows_loads_neither_pandas_nor_great_expectations() -> No
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_an_import_that_finds_nothing_does_not_load_what_opens_the_hub(tmp_path: Path) -> None:
+    """It used to, for half of what an empty run cost beyond Prefect's own work."""
+    (tmp_path / "tillbridge.toml").write_text("[stores.S1]\n[warehouses.MAIN]\n", encoding="utf-8")
+    (tmp_path / "exchange").mkdir()
+    LocalFolder(tmp_path / "exchange").take_into_use()
+    code = (
+        "import sys\n"
+        "import flows.import_orders\n"
+        "from tasks import steps\n"
+        "from tasks.settings import load_settings\n"
+        "found = steps.find_waiting.fn(load_settings(sys.argv[1]), ())\n"
+        "print(found, [name for name in ('sqlalchemy', 'paramiko') if name in sys.modules])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "tillbridge.toml")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.strip() == "{} []"

@@ -23,8 +23,9 @@ from tests.scenarios.installation import install
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = {
     "bare flow": "from prefect import flow\n@flow\ndef bare(): pass\nbare()",
-    "bare flow with one task": (
-        "from prefect import flow, task\n@task\ndef step(): pass\n@flow\ndef bare(): step()\nbare()"
+    "bare flow with a task and a parameter": (
+        "from prefect import flow, task\n@task\ndef step(): pass\n"
+        "@flow\ndef bare(number: int = 1): step()\nbare()"
     ),
     "import-orders, nothing waits": "from flows.import_orders import import_orders\nimport_orders()",
     "export-orders, nothing rung": (

@@ -135,7 +135,6 @@ def test_what_is_in_quarantine_leads_to_a_form_that_is_filled_in(desk: Desk, sho
     assert desk.state(desk.submit()) == "COMPLETED"
 
     artifact = desk.open_artifact("import-orders-s2")
-    desk.picture("import", height=620)
     artifact.get_by_role("link", name="fill in the form").click()
 
     document = desk.page.get_by_text(f"S2/1/ticket/{number}", exact=True)

@@ -77,4 +77,5 @@ def test_prefect_knows_the_settings_that_it_is_told() -> None:
     known = set(get_current_settings().to_environment_variables(exclude_unset=False))
 
     # Without a value there, so not among them.
-    assert {name for name in told if name.startswith("PREFECT_")} - known == {"PREFECT_API_URL"}
+    without = {"PREFECT_API_URL", "PREFECT_UI_URL"}
+    assert {name for name in told if name.startswith("PREFECT_")} - known == without
