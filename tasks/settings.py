@@ -549,7 +549,7 @@ def _wrong(file: Path, text: str, place: tuple[str, ...], reason: str) -> Config
     where = f"{file}, line {line}" if line else str(file)
     return ConfigurationError(
         f"{where}: `{'.'.join(place)}` {reason}.",
-        next_step="correct it; README.md, section Configuration, lists every setting",
+        next_step="correct it; docs/configuration.md lists every setting",
         file=str(file),
         key=".".join(place),
     )

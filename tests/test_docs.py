@@ -35,6 +35,8 @@ from tests import rules_page
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+FLOWS = (ROOT / "docs" / "prefect.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "deployments" / "tillbridge.example.toml"
 SECTIONS: dict[str, type[BaseModel]] = {
     "hub": HubSettings,
@@ -99,11 +101,11 @@ def test_every_next_step_names_a_command_that_exists() -> None:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_every_setting_stands_in_the_readme_and_in_the_example(section: str) -> None:
+def test_every_setting_stands_on_its_page_and_in_the_example(section: str) -> None:
     names = set(SECTIONS[section].model_fields) - {"codes", "products", "stores"}
     example = EXAMPLE.read_text(encoding="utf-8")
 
-    assert {name for name in names if f"`{name}`" not in README} == set()
+    assert {name for name in names if f"`{name}`" not in CONFIGURATION} == set()
     assert {name for name in names if not re.search(rf"^(# )?{name} = ", example, re.MULTILINE)} == set()
 
 
@@ -118,7 +120,7 @@ def test_the_example_settings_are_valid_and_say_the_defaults() -> None:
             assert name in defaults or str(getattr(model, name)) == str(value), name
 
 
-def test_flows_of_prefect_yaml_exist_and_stand_in_the_readme() -> None:
+def test_flows_of_prefect_yaml_exist_and_stand_on_their_page() -> None:
     listed = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text(encoding="utf-8"))[
         "deployments"
     ]
@@ -127,7 +129,7 @@ def test_flows_of_prefect_yaml_exist_and_stand_in_the_readme() -> None:
         tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
 
         assert any(isinstance(node, ast.FunctionDef) and node.name == function for node in tree.body)
-        assert f"`{deployment['name']}`" in README
+        assert f"`{deployment['name']}`" in FLOWS
 
     modules = {path.stem for path in (ROOT / "flows").glob("*.py")} - {
         "__init__",
@@ -156,6 +158,22 @@ def test_every_make_target_of_the_readme_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
     assert set(re.findall(r"`?make ([a-z-]+)", README)) <= targets
+
+
+def test_every_link_between_the_papers_leads_somewhere() -> None:
+    def anchors(page: Path) -> set[str]:
+        titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        return {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+    broken = set()
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8")):
+            place, _, anchor = link.partition("#")
+            target = page.parent / place if place else page
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                broken.add((page.name, link))
+
+    assert broken == set()
 
 
 def test_every_rule_of_hub_and_till_stands_in_the_runbook() -> None:
