@@ -7,6 +7,7 @@ ends its lane.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -135,11 +136,16 @@ class Polling:
         entry = self._entries.get(name)
         if entry is None or self._ended.is_set():
             return None
+        from prefect.exceptions import MissingResult
+
         self._ran[name] = time.monotonic()
         try:
             state = run_here(self._ids[name], load_flow(entry))
             if state.is_completed():
-                return state.result()
+                # What a busy server answers late comes back without what the flow returned.
+                with contextlib.suppress(MissingResult):
+                    return state.result()
+                return None
             if not state.is_cancelled():
                 log.warning("%s: %s", name, state.message)
         except Exception as error:  # noqa: BLE001 - the border: a run that fails never ends its lane

@@ -46,7 +46,7 @@ def run(*arguments: str, folder: Path, **variables: str) -> subprocess.Completed
 
 
 BUSY = 503
-"""What a server on SQLite says when it is too busy: ask again."""
+"""What a server on SQLite says, if anything, when it is too busy: ask again."""
 
 
 def ask(api: str, method: str, path: str, body: Any = None) -> Any:
@@ -70,6 +70,8 @@ def _ask(api: str, method: str, path: str, body: Any) -> Any:
             text = answer.read()
     except urllib.error.HTTPError as error:
         return error.code
+    except TimeoutError:
+        return BUSY
     return json.loads(text) if text else None
 
 

@@ -130,14 +130,17 @@ def test_killed_it_goes_on_when_started_again_and_stops_on_a_signal_with_nothing
     wait_until(lambda: not answers(up.api), 60)
 
     again = Up(folder)
-    wait_until(lambda: again.booked("LONDON") - booked)
-    chosen = deployments(again.api)["reconcile"]["id"]
-    created = ask(again.api, "POST", f"/deployments/{chosen}/create_flow_run", {})
-    wait_until(lambda: kind_of(again.api, created["id"]) != "SCHEDULED")
-    family = processes_of(again.process.pid)
-    again.process.send_signal(signal.SIGTERM)
+    try:
+        wait_until(lambda: again.booked("LONDON") - booked)
+        chosen = deployments(again.api)["reconcile"]["id"]
+        created = ask(again.api, "POST", f"/deployments/{chosen}/create_flow_run", {})
+        wait_until(lambda: kind_of(again.api, created["id"]) != "SCHEDULED")
+        family = processes_of(again.process.pid)
+    finally:
+        again.process.send_signal(signal.SIGTERM)
+        status = again.process.wait(90)
 
-    assert again.process.wait(90) == 0
+    assert status == 0
     assert len(family) >= 2  # the server, and the run by hand
     wait_until(lambda: not any(alive(pid) for pid in family), 30)
     assert not answers(again.api)
