@@ -37,6 +37,6 @@ def advance_backorders(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> 
     giving = {"stock": steps.give_out_stock.submit(settings, scope.stores, dry_run)}
     allocated = results(giving, failures).get("stock", ())
     report = AdvanceReport(BACKORDER, stores, allocated, dry_run, texts(failures))
-    reporting.show_advance(scope.label, report)
+    reporting.show_advance(report)
     raise_failures(failures)
     return report

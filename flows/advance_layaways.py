@@ -35,6 +35,6 @@ def advance_layaways(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> Ad
     }
     stores = tuple(results(moving, failures).values())
     report = AdvanceReport(LAYAWAY, stores, dry_run=dry_run, failures=texts(failures))
-    reporting.show_advance(scope.label, report)
+    reporting.show_advance(report)
     raise_failures(failures)
     return report
