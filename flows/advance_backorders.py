@@ -44,6 +44,6 @@ def advance_backorders(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> 
             break
     stores = tuple(together(looks) for looks in found.values())
     report = AdvanceReport(BACKORDER, stores, tuple(allocated), dry_run, texts(failures))
-    reporting.show_advance(scope.label, report)
+    reporting.show_advance(report)
     raise_failures(failures)
     return report

@@ -37,7 +37,7 @@ def advance_layaways(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> Ad
     )
     stores = tuple(together(looks) for looks in found.values())
     report = AdvanceReport(LAYAWAY, stores, dry_run=dry_run, failures=texts(failures))
-    reporting.show_advance(scope.label, report)
+    reporting.show_advance(report)
     events.advanced(report)
     raise_failures(failures)
     return report

@@ -34,7 +34,7 @@ def export_products(scope: ProductScope = _EVERYTHING, dry_run: bool = False) ->
     report = export_side_by_side(
         settings, chosen_stores(settings, scope.stores), failures, retry=scope.retry, dry_run=dry_run
     )
-    reporting.show_product_exports(scope.label, report)
+    reporting.show_product_exports(report)
     events.products_published(report)
     raise_failures(failures)
     return report

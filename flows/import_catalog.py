@@ -44,7 +44,7 @@ def import_catalog(scope: CatalogScope = _CONFIGURED, dry_run: bool = False) -> 
     if outcome.moved and scope.export and not dry_run:
         failures: dict[str, BaseException] = {}
         report = export_side_by_side(settings, chosen_stores(settings, ()), failures)
-        reporting.show_product_exports("all", report)
+        reporting.show_product_exports(report)
         events.products_published(report)
         raise_failures(failures)
     return outcome

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from prefect.logging import get_run_logger
 
-from flows.reporting.pages import MOST_ROWS, dry, more, publish, stopped, table
+from flows.reporting.pages import MOST_ROWS, dry, more, publish, publish_by_store, stopped, table
 
 if TYPE_CHECKING:
     from tasks.hub.products import CatalogOutcome
@@ -60,16 +61,23 @@ def show_catalog(outcome: CatalogOutcome) -> None:
     publish("import-catalog", sentence, parts)
 
 
-def show_product_exports(label: str, report: ProductExports) -> None:
-    """What each store was sent and has answered; an artifact if anything moved."""
+def show_product_exports(report: ProductExports) -> None:
+    """What each store was sent and has answered: a page for each of which anything moved."""
     log = get_run_logger()
     log.info(report.sentence)
     for store, text in report.failures.items():
         log.error("%s stopped: %s", store, text)
-    moved = [store for store in report.stores if store.products or store.answered]
-    if not (moved or report.failures):
-        return
-    parts = [f"# {report.sentence}" + dry(report.dry_run)]
+    moved = [store.store for store in report.stores if store.products or store.answered]
+    if moved or report.failures:
+        stores = dict.fromkeys([*moved, *report.failures])
+        publish_by_store("export-products", stores, lambda chosen: _exports_page(report, chosen))
+
+
+def _exports_page(report: ProductExports, stores: Sequence[str]) -> tuple[str, list[str]]:
+    moved = tuple(store for store in report.stores if store.store in stores)
+    failures = {store: text for store, text in report.failures.items() if store in stores}
+    sentence = replace(report, stores=moved, failures=failures).sentence
+    parts = [f"# {sentence}" + dry(report.dry_run)]
     if moved:
         parts.append(
             table(
@@ -90,8 +98,7 @@ def show_product_exports(label: str, report: ProductExports) -> None:
             ),
             *more(len(reasons), "`tillbridge products`"),
         ]
-    parts += stopped(report.failures)
-    publish(f"export-products-{label}", report.sentence, parts)
+    return sentence, [*parts, *stopped(failures)]
 
 
 def _counted(paths: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from prefect.logging import get_run_logger
@@ -58,6 +59,8 @@ BATCH_COLUMNS = (
 """What an import says of a batch."""
 
 IN_QUARANTINE = "`tillbridge quarantine`"
+STOCK = "stock"
+"""Who failed if it was not a store: the giving out of stock."""
 
 
 def show_import(summary: ImportSummary) -> None:
@@ -166,27 +169,44 @@ def _to_the_desk(reasons: Sequence[Reason]) -> list[str]:
     ]
 
 
-def show_advance(label: str, report: AdvanceReport) -> None:
-    """What became of layaways or backorders in each store; an artifact if anything moved or waits."""
+def show_advance(report: AdvanceReport) -> None:
+    """What became of layaways or backorders: a page for each store of which anything moved or waits."""
     log = get_run_logger()
     log.info(report.sentence)
     for store, text in report.failures.items():
         log.error("%s stopped: %s", store, text)
-    moved = report.moved
-    if not (moved or report.allocated or report.failures):
+    if not (report.moved or report.allocated or report.failures):
         return
+    stores = [store.store for store in report.moved]
+    stores += [_store_of(order) for order in report.allocated]
+    stores += [store for store in report.failures if store != STOCK]
+    publish_by_store(
+        f"advance-{report.kind}s", dict.fromkeys(stores), lambda chosen: _advance_page(report, chosen)
+    )
+
+
+def _store_of(order: AllocatedOrder) -> str:
+    return order.order_id.partition("/")[0]
+
+
+def _advance_page(report: AdvanceReport, stores: Sequence[str]) -> tuple[str, list[str]]:
+    chosen = replace(
+        report,
+        stores=tuple(store for store in report.stores if store.store in stores),
+        allocated=tuple(order for order in report.allocated if _store_of(order) in stores),
+        failures={name: text for name, text in report.failures.items() if name in (*stores, STOCK)},
+    )
     parts = [f"# Advance of {report.kind}s" + dry(report.dry_run)]
-    if moved:
+    if moved := chosen.moved:
         columns = zip(ADVANCED, *map(_advanced, moved), strict=True)
         parts.append(table(("what", *(store.store for store in moved)), columns))
-    if report.allocated:
-        parts += ["## Stock given to backorders, oldest first", _given(report.allocated)]
-    reasons = [f"- {store.store}: {text}" for store in report.stores for text in store.reasons]
+    if chosen.allocated:
+        parts += ["## Stock given to backorders, oldest first", _given(chosen.allocated)]
+    reasons = [f"- {store.store}: {text}" for store in chosen.stores for text in store.reasons]
     if reasons:
         parts += ["## What waits, and for what", "\n".join(reasons[:MOST_ROWS])]
         parts += more(len(reasons), IN_QUARANTINE)
-    parts += stopped(report.failures)
-    publish(f"advance-{report.kind}s-{label}", report.sentence, parts)
+    return chosen.sentence, [*parts, *stopped(chosen.failures)]
 
 
 def _advanced(store: StoreAdvance) -> tuple[Any, ...]:

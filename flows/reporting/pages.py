@@ -85,10 +85,10 @@ def publish(key: str, summary: str, parts: Iterable[str]) -> None:
 
 
 def publish_by_store(key: str, stores: Collection[str], page: Callable[[Sequence[str]], _Page]) -> None:
-    """A page for each store under its own key, and one of all where they are several."""
+    """A page for each store under its own key, and one of all unless it is one."""
     for store in stores:
         publish(f"{key}-{store}", *page([store]))
-    if len(stores) > 1:
+    if len(stores) != 1:
         publish(key, *page(sorted(stores)))
 
 

@@ -234,9 +234,9 @@ def set_aside(folder: Path) -> None:
     move("the pick-up")
     keep_artifact("artifact of the pick-up's import", "import-orders-s1")
     play("advance rehearsed", advance_layaways, HubScope(), True)
-    keep_artifact("artifact of the rehearsal", "advance-layaways-all")
+    keep_artifact("artifact of the rehearsal", "advance-layaways-s1")
     play("advance", advance_layaways)
-    keep_artifact("artifact of the advance", "advance-layaways-all")
+    keep_artifact("artifact of the advance", "advance-layaways-s1")
     play("advance of backorders", advance_backorders)
 
 
@@ -263,7 +263,8 @@ def sell_more(folder: Path) -> None:
     keep_artifact("artifact of the catalogue's rehearsal", "import-catalog")
     play("catalogue", import_catalog, CatalogScope(file="more.csv"))
     keep_artifact("artifact of the catalogue", "import-catalog")
-    keep_artifact("artifact of the products", "export-products-all")
+    keep_artifact("artifact of the products", "export-products")
+    keep_artifact("artifact of the products of S2", "export-products-s2")
     play("catalogue again", import_catalog, CatalogScope(file="more.csv"))
     play("products again", export_products, ProductScope(retry=True))
     said["product batches"] = {

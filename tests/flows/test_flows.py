@@ -251,6 +251,8 @@ def test_a_catalogue_says_what_it_changed_and_goes_on_to_the_tills(told: Told) -
     sent = told.said["artifact of the products"].splitlines()
     assert " products sent to 2 stores; answered since the last run: 0 at the till, 0 refused." in sent[0]
     assert [line.split(" | ")[0] for line in sent if line.startswith("| S")] == ["| S1", "| S2"]
+    of_one = told.said["artifact of the products of S2"].splitlines()
+    assert [line.split(" | ")[0] for line in of_one if line.startswith("| S")] == ["| S2"]
     attempts = told.said["catalogue"]["attempts"]
     assert attempts == {"catalog-more.csv": 1, "products-S1": 1, "products-S2": 1}
 
