@@ -185,6 +185,7 @@ def _plan(
     settled = settled_batches(connection, store, stream, first=min(lying.keys)[0]) if lying.keys else []
     if not settled:
         return nothing
+    settled = _no_older_than_those_before(settled, utc_text(now))
     # A clock that ran ahead for a while must not make everything old.
     newest = min(now, from_utc_text(max(batch.settled_utc for batch in settled)))
     below, lacking = _limit(connection, store, stream, lying, settled)
@@ -235,6 +236,16 @@ def _plan(
         cleaned=cleaned,
         kept=tuple(kept),
     )
+
+
+def _no_older_than_those_before(settled: Sequence[Settled], now_utc: str) -> list[Settled]:
+    """The same, dated in the order of their sequence: a clock that was behind must not make batches old."""
+    latest, dated = "", []
+    for batch in settled:
+        if batch.settled_utc <= now_utc:
+            latest = max(latest, batch.settled_utc)
+        dated.append(batch._replace(settled_utc=max(latest, batch.settled_utc)))
+    return dated
 
 
 def _newest(lying: Lying, settled: Sequence[Settled]) -> int:

@@ -166,6 +166,19 @@ def test_newest_batch_stays_however_old_and_0_days_keep_all(year: Shop) -> None:
     assert cycle(year).agrees
 
 
+def test_batches_taken_in_while_the_clock_was_years_behind_are_not_old(shop: Shop) -> None:
+    for number in (10, 20, 30, 40):
+        shop.till.ring(number, time=at(number))
+        hand_over(shop)
+    engine = create_engine(shop.settings.hub_url)
+    with engine.begin() as connection:
+        behind = "UPDATE batches SET imported_utc = '2001-01-01T08:00:00.000Z' WHERE sequence IN (2, 3)"
+        connection.execute(text(behind))
+    engine.dispose()
+
+    assert clean_store(shop.settings, "S1") == CleanedStore("S1")
+
+
 def test_over_sftp_the_same_goes(year: Shop, tmp_path: Path) -> None:
     shutil.copytree(year.folder.root, tmp_path / "served")
     with SftpServer(tmp_path / "served", keys=[public_line(tmp_path / "till_key")]) as server:
