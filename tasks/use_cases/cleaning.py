@@ -217,9 +217,7 @@ def _plan(
         cleaned = _cleaned(connection, folder, store, old, epochs, utc_text(now))
     dead = utc_text(now - LEFTOVER)
     # A folder that was restored gives out again what the hub has had long since.
-    passed = max(
-        (b.sequence for b in settled if b.settled_utc < dead and b.key in lying.archived), default=0
-    )
+    passed = max((b.sequence for b in settled if b.settled_utc < dead and b.key in lying.archived), default=0)
     known = {*lying.waiting, *lying.archived, *(batch.key for batch in settled)}
     return _Plan(
         store,

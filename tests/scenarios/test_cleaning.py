@@ -419,10 +419,35 @@ def test_export_at_work_in_a_restored_exchange_folder_keeps_its_files(
     shop.export()
 
     assert cycle(shop).agrees
-    assert ask(shop, "SELECT accepted, seen_before FROM batches WHERE stream = 'orders' AND accepted = 1") == [
+    assert ask(
+        shop, "SELECT accepted, seen_before FROM batches WHERE stream = 'orders' AND accepted = 1"
+    ) == [
         *((1, 0),) * 3,
         (1, 2),
     ]
+
+
+@pytest.mark.slow
+def test_restored_exchange_folder_goes_on_above_what_the_hub_has(shop: Shop, tmp_path: Path) -> None:
+    """As docs/operations.md says; a lower sequence counts as older, and the order stayed open."""
+    assert cycle(shop).agrees
+    shutil.copytree(shop.folder.root, tmp_path / "backup")
+    for number in (70, 71):
+        shop.till.place_order(number)
+        hand_over(shop)
+    shutil.rmtree(shop.folder.root)
+    shutil.copytree(tmp_path / "backup", shop.folder.root)
+    shop.till.cancel_order(71)
+    sequences = "SELECT stream, last_sequence FROM streams WHERE stream IN ('orders', 'statement')"
+    for stream, sequence in ask(shop, sequences):
+        head = batches.newest_position(shop.folder, "S1", stream)
+        assert head is not None
+        batches.replace_head(shop.folder, head.model_copy(update={"sequence": sequence}))
+
+    report = cycle(shop)
+
+    assert report.agrees
+    assert (report.open_orders, shop.head().sequence) == (1, 3)
 
 
 def test_what_killed_exports_left_goes_a_day_after_a_newer_batch_came(
