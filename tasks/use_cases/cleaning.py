@@ -2,8 +2,9 @@
 
 Age is counted back from the newest batch that the hub has taken in of the same stream, so that a shop that
 stands still keeps its last days. What stays whatever its age: heads, baselines, the newest batch of each
-stream, what waits, what the hub does not know, what it lacks and the batch before that, and batches by
-which a database that was replaced is recognised.
+stream, what waits, what the hub does not know, what it lacks and the batch before that, the batches with the
+last ticket of those that are old, by which a backup of that time is recognised, and those by which a database
+that was replaced is.
 """
 
 from __future__ import annotations
@@ -184,6 +185,7 @@ def _plan(
     settled = settled_batches(connection, store, stream, first=min(lying.keys)[0]) if lying.keys else []
     if not settled:
         return nothing
+    settled = _no_older_than_those_before(settled, utc_text(now))
     # A clock that ran ahead for a while must not make everything old.
     newest = min(now, from_utc_text(max(batch.settled_utc for batch in settled)))
     below, lacking = _limit(connection, store, stream, lying, settled)
@@ -193,11 +195,11 @@ def _plan(
         before = utc_text(newest - timedelta(days=days)) if days else ""
         return [b for b in settled if b.key in lie and b.key not in lying.waiting and b.settled_utc < before]
 
-    old = of_age(lying.files, settings.retention.archive_days)
+    aged = of_age(lying.files, settings.retention.archive_days)
     kept = []
-    if lacking and (spared := [batch for batch in old if below <= batch.sequence < _newest(lying, settled)]):
+    if lacking and (spared := [batch for batch in aged if below <= batch.sequence < _newest(lying, settled)]):
         kept.append(f"{store}/{stream}: {len(spared):,} old batches stay for what the hub lacks. {lacking}")
-    old = [batch for batch in old if batch.sequence < below]
+    old = [batch for batch in aged if batch.sequence < below]
     cleaned = None
     if stream == STREAM_ORDERS and old:
         head = batches.newest_position(folder, store, stream)
@@ -210,10 +212,12 @@ def _plan(
                 f"{store}/{stream}: {len(telling):,} old batches stay from before the RMS database was "
                 "replaced: by them the old one is recognised should it come back."
             )
-        old = [batch for batch in old if batch.key not in telling]
+        staying = telling | _with_the_last_ticket(connection, store, aged)
+        old = [batch for batch in old if batch.key not in staying]
         cleaned = _cleaned(connection, folder, store, old, epochs, utc_text(now))
     dead = utc_text(now - LEFTOVER)
-    passed = max((batch.sequence for batch in settled if batch.settled_utc < dead), default=0)
+    # A folder that was restored gives out again what the hub has had long since.
+    passed = max((b.sequence for b in settled if b.settled_utc < dead and b.key in lying.archived), default=0)
     known = {*lying.waiting, *lying.archived, *(batch.key for batch in settled)}
     return _Plan(
         store,
@@ -230,6 +234,16 @@ def _plan(
         cleaned=cleaned,
         kept=tuple(kept),
     )
+
+
+def _no_older_than_those_before(settled: Sequence[Settled], now_utc: str) -> list[Settled]:
+    """The same, dated in the order of their sequence: a clock that was behind must not make batches old."""
+    latest, dated = "", []
+    for batch in settled:
+        if batch.settled_utc <= now_utc:
+            latest = max(latest, batch.settled_utc)
+        dated.append(batch._replace(settled_utc=max(latest, batch.settled_utc)))
+    return dated
 
 
 def _newest(lying: Lying, settled: Sequence[Settled]) -> int:
@@ -270,6 +284,21 @@ def _telling_epochs_apart(
         ended = min(epoch.after_number for epoch in epochs if epoch.epoch > batch.epoch)
         if last is None or last.number >= ended:
             found.add(batch.key)
+    return found
+
+
+def _with_the_last_ticket(connection: Connection, store: str, aged: Sequence[Settled]) -> set[BatchKey]:
+    """The newest of these batches, back to the one that brought the last ticket of them all."""
+    by_path = {_path(store, batch): batch.key for batch in reversed(aged)}
+    found: set[BatchKey] = set()
+    number: int | None = None
+    for path, manifest in manifests_of(connection, by_path):
+        last = manifest.position.last_ticket
+        reached = last.number if last is not None else 0
+        if number is not None and reached != number:
+            break
+        number = reached
+        found.add(by_path[path])
     return found
 
 
