@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from data_contracts.errors import ConfigurationError, TransientError
+from data_contracts.errors import ConfigurationError, TillbridgeError, TransientError
 
 if TYPE_CHECKING:
+    from httpx import HTTPStatusError
     from prefect.client.orchestration import SyncPrefectClient
 
 _HOW = "set PREFECT_API_URL to the server's address, such as http://127.0.0.1:4200/api"
@@ -20,7 +23,8 @@ def connected() -> Iterator[SyncPrefectClient]:
     """A client of the configured server.
 
     `ConfigurationError` if none is configured, the address is not one, leads elsewhere, or we are refused;
-    `TransientError` if nothing answers there, or it stops answering.
+    `TransientError` if nothing answers there, or it stops answering. A request of ours that it refuses
+    becomes one of the two as well.
     """
     import httpx
     from prefect.client.orchestration import get_client
@@ -42,12 +46,19 @@ def connected() -> Iterator[SyncPrefectClient]:
             f"The Prefect server at {shown} does not answer ({type(error).__name__}).",
             next_step="start it, or correct PREFECT_API_URL",
         ) from error
+    except httpx.HTTPStatusError as error:
+        raise _refused(error, shown) from None  # its text has the whole address, with a password
 
 
 def shown_address(url: str) -> str:
     """An address without a user's name or password."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def without_password(error: BaseException) -> str:
+    """What an error says, for a log: httpx writes the whole address of a request into it."""
+    return re.sub(r"(?<=://)[^/\s'\"]*@", "", str(error))
 
 
 def _hear(client: SyncPrefectClient, shown: str) -> None:
@@ -68,6 +79,16 @@ def _hear(client: SyncPrefectClient, shown: str) -> None:
         raise _no_api(shown) from error
     if not isinstance(version, str):
         raise _no_api(shown)
+
+
+def _refused(error: HTTPStatusError, shown: str) -> TillbridgeError:
+    status, request = error.response.status_code, error.request
+    message = f"The Prefect server at {shown} refused {request.method} {request.url.path} (status {status})."
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return TransientError(message, next_step="run it again; if that does not help, read the server's log")
+    return ConfigurationError(
+        message, next_step="compare `prefect version` here and there: the server must not be the older one"
+    )
 
 
 def _no_api(shown: str) -> ConfigurationError:

@@ -25,6 +25,9 @@ POLLED = "polled"
 
 SCHEDULED = "schedule"
 
+TRIGGERS = "tillbridge: "
+"""How the names of the automations behind our triggers begin; a person's own are left alone."""
+
 
 @dataclass(frozen=True)
 class Registered:
@@ -69,7 +72,7 @@ def register(
         wanted = _wanted(entry, flow, pools=pools, polled=entry.name in polled, paused=paused)
         same = before is not None and _same(before, wanted)
         kinds["created" if before is None else "unchanged" if same else "changed"].append(entry.name)
-        if paused:
+        if before is not None and (paused or before.paused):
             kinds["paused"].append(entry.name)
         if not (same or dry_run):
             ids[entry.name] = _write(client, flow, wanted)
@@ -81,7 +84,7 @@ def register(
     gone = tuple(sorted(name for name in there if name not in names))
     if prune and not dry_run:
         for name in gone:
-            client.delete_deployment(there[name].id)
+            _delete(client, there[name].id)
     return Registered(
         ids=ids,
         gone=gone,
@@ -118,7 +121,7 @@ def remove(*, dry_run: bool = False) -> tuple[str, ...]:
         found = [deployment for deployment in our_deployments(client) if deployment.work_pool_name]
         if not dry_run:
             for deployment in found:
-                client.delete_deployment(deployment.id)
+                _delete(client, deployment.id)
             release_deploy(client)
         return tuple(sorted(deployment.name for deployment in found))
 
@@ -276,18 +279,36 @@ def _write(client: SyncPrefectClient, flow: Any, wanted: Mapping[str, Any]) -> U
 
 
 def _apply_triggers(client: SyncPrefectClient, entry: Planned, deployment: UUID, *, wanted: bool) -> None:
-    """Make the automations behind a template's `triggers` anew; one that a person switched off stays off."""
+    """Bring the automations behind a template's `triggers` to what it says; those that are so are left alone.
+
+    One that a person switched off stays off, also while it is not `wanted`.
+    """
     from prefect.events import DeploymentTriggerTypes
+    from prefect.events.schemas.automations import AutomationCore
     from pydantic import TypeAdapter
 
-    resource = f"prefect.deployment.{deployment}"
-    off = {found.name for found in client.read_resource_related_automations(resource) if not found.enabled}
-    client.delete_resource_owned_automations(resource)
+    related = client.read_resource_related_automations(f"prefect.deployment.{deployment}")
+    there = {found.name: found for found in related if found.name.startswith(TRIGGERS)}
     adapter: TypeAdapter[Any] = TypeAdapter(DeploymentTriggerTypes)
-    for number, spec in enumerate(entry.triggers if wanted else (), start=1):
-        trigger = adapter.validate_python({"name": f"{entry.name}, trigger {number}", **spec})
+    for spec in entry.triggers if wanted else ():
+        trigger = adapter.validate_python(spec)
         trigger.set_deployment_id(deployment)
         automation = trigger.as_automation()
-        client.create_automation(
-            automation.model_copy(update={"enabled": automation.enabled and automation.name not in off})
-        )
+        found = there.pop(automation.name, None)
+        if found is None:
+            client.create_automation(automation)
+            continue
+        automation.enabled = found.enabled
+        # The server is told the owner once, and never says it.
+        ours = automation.model_dump(exclude={"owner_resource"})
+        if found.model_dump(exclude={"id", "owner_resource"}) != ours:
+            client.update_automation(found.id, AutomationCore.model_validate(ours))
+    for found in there.values():
+        if wanted or found.enabled:
+            client.delete_automation(found.id)
+
+
+def _delete(client: SyncPrefectClient, deployment: UUID) -> None:
+    """A deployment and its triggers, which would go on firing for one that is not there."""
+    client.delete_resource_owned_automations(f"prefect.deployment.{deployment}")
+    client.delete_deployment(deployment)

@@ -115,7 +115,10 @@ def _of_store(template: Mapping[str, Any], settings: Settings, code: str) -> Pla
 
 
 def _plan(template: Mapping[str, Any], settings: Settings, code: str | None) -> Planned:
-    known = {"TILLBRIDGE_STORE": code, HOME_VARIABLE: os.environ.get(HOME_VARIABLE)}
+    pool = settings.work_pool(code)
+    known = {"TILLBRIDGE_STORE": code}
+    if pool == settings.prefect.work_pool:  # a pool of its own is a machine of its own, with its own folder
+        known[HOME_VARIABLE] = os.environ.get(HOME_VARIABLE)
     filled = _fill(template, {name: value for name, value in known.items() if value})
     path, function = filled["entrypoint"].split(":")
     schedules = tuple(Cron(entry["cron"], entry["timezone"]) for entry in filled["schedules"])
@@ -132,7 +135,7 @@ def _plan(template: Mapping[str, Any], settings: Settings, code: str | None) -> 
         tags=tuple(filled["tags"]),
         parameters=filled["parameters"],
         schedules=schedules,
-        work_pool=settings.work_pool(code),
+        work_pool=pool,
         work_queue=filled["work_pool"]["work_queue_name"],
         limit=limit.get("limit"),
         collision=limit.get("collision_strategy"),

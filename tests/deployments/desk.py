@@ -71,7 +71,9 @@ def _ask(api: str, method: str, path: str, body: Any) -> Any:
     except urllib.error.HTTPError as error:
         return error.code
     except TimeoutError:
-        return BUSY
+        if method == "GET" or path.endswith("/filter"):
+            return BUSY
+        raise
     return json.loads(text) if text else None
 
 

@@ -17,12 +17,12 @@ from tests.hub.world import make_settings
 @pytest.mark.parametrize(
     ("command", "server", "status", "said"),
     [
-        ("alerts", "", 3, "No Prefect server is named on this machine."),
+        ("alerts", "", 3, "No Prefect server is configured"),
         (
             "unblock",
             "http://ann:CANARY@127.0.0.1:1/api",
             4,
-            "The Prefect server at 127.0.0.1:1 does not answer.",
+            "The Prefect server at http://127.0.0.1:1/api does not answer",
         ),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from data_contracts.errors import ConfigurationError
 from data_contracts.parameters import ExportScope, HubScope, ProductScope
+from deployments.registering import TRIGGERS
 from deployments.templates import Planned, offer_stores, plan, queues
 from tasks.settings import Settings, load_settings
 
@@ -82,10 +83,19 @@ def test_the_folder_of_a_worker_is_baked_in_only_where_it_is_known(
     (on_worker,) = planned_of(tmp_path)["reconcile"].pull
     monkeypatch.setenv("TILLBRIDGE_HOME", "/shop")
     (baked_in,) = planned_of(tmp_path)["reconcile"].pull
+    (of_its_own_worker,) = planned_of(tmp_path)["export-orders-S2"].pull
 
     step = "prefect.deployments.steps.set_working_directory"
     assert on_worker == {step: {"directory": "{{ $TILLBRIDGE_HOME }}"}}
     assert baked_in == {step: {"directory": "/shop"}}
+    assert of_its_own_worker == on_worker  # another machine, where the shop lies elsewhere
+
+
+def test_every_trigger_has_a_name_of_its_own_by_which_it_is_found_again(tmp_path: Path) -> None:
+    names = [trigger["name"] for entry in planned_of(tmp_path).values() for trigger in entry.triggers]
+
+    assert len(set(names)) == len(names) == 7
+    assert all(name.startswith(TRIGGERS) for name in names)
 
 
 def test_without_a_store_there_is_nothing_to_register(tmp_path: Path) -> None:
