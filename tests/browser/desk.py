@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from tests.deployments.desk import command, environment, wait_until
+from tests.deployments.desk import BUSY, ask, command, environment, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
@@ -42,26 +41,49 @@ class Desk:
     address: str
 
     def ask(self, path: str, **body: Any) -> Any:
-        """What the API answers to a POST."""
-        return httpx.post(f"{self.address}/api/{path}", json=body, timeout=30).raise_for_status().json()
+        """What the API answers to a POST, or the status of a refusal."""
+        return ask(f"{self.address}/api", "POST", f"/{path}", body)
+
+    def start(self, deployment: str, **parameters: Any) -> Any:
+        """Ask for a run without a form; the run, or the status of a refusal."""
+        (found,) = self.ask("deployments/filter", deployments={"name": {"any_": [deployment]}})
+        return self.ask(f"deployments/{found['id']}/create_flow_run", parameters=parameters)
 
     def runs(self) -> int:
         """How many runs there are."""
         return int(self.ask("flow_runs/count"))
 
     def open_form(self, deployment: str) -> None:
-        """From the list of deployments to the form of a custom run."""
-        self.page.goto(f"{self.address}/v2/deployments")
+        """From the list of deployments, searched, to the form of a custom run."""
+        self.page.goto(f"{self.address}/v2/deployments?flowOrDeploymentName={deployment}")
         listed = self.page.get_by_role("main").locator("a[href*='/deployments/deployment/']")
         listed.filter(has_text=re.compile(f"^{deployment}$")).first.click()
         self.page.get_by_role("button", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Custom run").click()
         self.page.wait_for_load_state("networkidle")
 
+    def field(self, name: str) -> Locator:
+        """An optional field of the form, with what its name ends in."""
+        label = self.page.get_by_text(f"{name} (Optional)", exact=True)
+        around = self.page.get_by_role("main").locator("div").filter(has=label)
+        return around.filter(has=self.page.get_by_role("tablist")).last
+
+    def offered(self, choice: str) -> list[str]:
+        """What a field of the form can be chosen from."""
+        self.page.get_by_role("button", name=choice, exact=True).click()
+        options = self.page.get_by_role("dialog").get_by_role("option")
+        expect(options.first).to_be_visible()
+        found = options.all_inner_texts()
+        self.page.keyboard.press("Escape")
+        return found
+
     def submit(self) -> str:
         """Submit the form and go to the run; its id."""
-        with self.page.expect_response(re.compile("/create_flow_run")) as answer:
-            self.page.get_by_role("button", name="Submit").click()
+        status = BUSY
+        while status == BUSY:  # a person would press the button again
+            with self.page.expect_response(re.compile("/create_flow_run")) as answer:
+                self.page.get_by_role("button", name="Submit").click()
+            status = answer.value.status
         run = str(answer.value.json()["id"])
         self.page.goto(f"{self.address}/v2/runs/flow-run/{run}")
         return run
