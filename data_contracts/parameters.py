@@ -223,8 +223,8 @@ class ResendScope(Scope):
     Choose one of these. A range without its last end is the one day or number.
     """
 
-    # Two selections, and an end without its beginning, are refused by the form. That one is chosen, and that the
-    # ends are in order, no schema says: the run refuses it.
+    # Two selections, and an end without its beginning, are refused by the form. That one is chosen and that
+    # ends are in order is for the run to check: no schema says it in words that a person understands.
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
