@@ -204,21 +204,42 @@ def _number(what: str, position: int) -> Any:
     return Field(default=None, ge=1, le=2**31 - 1, description=what, json_schema_extra={"position": position})
 
 
+_RANGES = {
+    "first_date": ("last_date", "string"),
+    "first_ticket": ("last_ticket", "integer"),
+    "first_order": ("last_order", "integer"),
+}
+_SELECTIONS = ("batch", *_RANGES)
+
+
+def _once_given(name: str, **then: Any) -> dict[str, Any]:
+    """A JSON schema for when a field is there, which a form sends as null if it is left empty."""
+    return {"if": {"properties": {name: {"not": {"type": "null"}}}}, "then": then}
+
+
 class ResendScope(Scope):
     """What `resend-period` sends once more: some business dates, or a batch, or some ticket or order numbers.
 
-    A range without its last end is the one day or number. A form cannot say "one of four", so that is checked
-    when the run is submitted; that an end needs its beginning stands in the form's schema as well.
+    Choose one of these. A range without its last end is the one day or number.
     """
 
+    # Two selections, and an end without its beginning, are refused by the form. That one is chosen and that
+    # ends are in order is for the run to check: no schema says it in words that a person understands.
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
         json_schema_extra={
-            "dependencies": {
-                "last_date": ["first_date"],
-                "last_ticket": ["first_ticket"],
-                "last_order": ["first_order"],
+            "dependentSchemas": {
+                **{
+                    name: _once_given(
+                        name, properties={other: {"const": None} for other in _SELECTIONS if other != name}
+                    )
+                    for name in _SELECTIONS
+                },
+                **{
+                    last: _once_given(last, required=[first], properties={first: {"type": kind}})
+                    for first, (last, kind) in _RANGES.items()
+                },
             }
         },
     )

@@ -1,4 +1,4 @@
-"""A Prefect server, flows served by one process and a browser: what a person at the desk has before them."""
+"""`tillbridge up` and a browser: what a person at the desk has before them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,31 @@ import contextlib
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from deployments.prefect_server import running_server
-from tasks.settings import CONFIG_VARIABLE
+from tests.deployments.desk import BUSY, ask, command, environment, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 PICTURES_VARIABLE = "TILLBRIDGE_TEST_PICTURES"
 SECONDS = 120
 """How long a run may take on a busy machine, its Python's start included."""
+
+PROFILE = """\
+active = "desk"
+
+[profiles.desk]
+PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED = "false"
+PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED = "false"
+PREFECT_RUNNER_POLL_FREQUENCY = "1"
+"""
+"""Of the server that `up` starts. Whatever runs was asked for."""
 
 
 @dataclass
@@ -34,26 +41,49 @@ class Desk:
     address: str
 
     def ask(self, path: str, **body: Any) -> Any:
-        """What the API answers to a POST."""
-        return httpx.post(f"{self.address}/api/{path}", json=body, timeout=30).raise_for_status().json()
+        """What the API answers to a POST, or the status of a refusal."""
+        return ask(f"{self.address}/api", "POST", f"/{path}", body)
+
+    def start(self, deployment: str, **parameters: Any) -> Any:
+        """Ask for a run without a form; the run, or the status of a refusal."""
+        (found,) = self.ask("deployments/filter", deployments={"name": {"any_": [deployment]}})
+        return self.ask(f"deployments/{found['id']}/create_flow_run", parameters=parameters)
 
     def runs(self) -> int:
         """How many runs there are."""
         return int(self.ask("flow_runs/count"))
 
     def open_form(self, deployment: str) -> None:
-        """From the list of deployments to the form of a custom run."""
-        self.page.goto(f"{self.address}/v2/deployments")
+        """From the list of deployments, searched, to the form of a custom run."""
+        self.page.goto(f"{self.address}/v2/deployments?flowOrDeploymentName={deployment}")
         listed = self.page.get_by_role("main").locator("a[href*='/deployments/deployment/']")
         listed.filter(has_text=re.compile(f"^{deployment}$")).first.click()
         self.page.get_by_role("button", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Custom run").click()
         self.page.wait_for_load_state("networkidle")
 
+    def field(self, name: str) -> Locator:
+        """An optional field of the form, with what its name ends in."""
+        label = self.page.get_by_text(f"{name} (Optional)", exact=True)
+        around = self.page.get_by_role("main").locator("div").filter(has=label)
+        return around.filter(has=self.page.get_by_role("tablist")).last
+
+    def offered(self, choice: str) -> list[str]:
+        """What a field of the form can be chosen from."""
+        self.page.get_by_role("button", name=choice, exact=True).click()
+        options = self.page.get_by_role("dialog").get_by_role("option")
+        expect(options.first).to_be_visible()
+        found = options.all_inner_texts()
+        self.page.keyboard.press("Escape")
+        return found
+
     def submit(self) -> str:
         """Submit the form and go to the run; its id."""
-        with self.page.expect_response(re.compile("/create_flow_run")) as answer:
-            self.page.get_by_role("button", name="Submit").click()
+        status = BUSY
+        while status == BUSY:  # a person would press the button again
+            with self.page.expect_response(re.compile("/create_flow_run")) as answer:
+                self.page.get_by_role("button", name="Submit").click()
+            status = answer.value.status
         run = str(answer.value.json()["id"])
         self.page.goto(f"{self.address}/v2/runs/flow-run/{run}")
         return run
@@ -96,40 +126,45 @@ class Desk:
 
 
 @contextlib.contextmanager
-def open_desk(home: Path, settings_file: Path, chromium: str) -> Iterator[Desk]:
-    """Start all of it; the environment is afterwards as it was."""
-    before = dict(os.environ)
-    try:
-        with running_server(home) as address, _served(home, settings_file), sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1340, "height": 900})
-            page.set_default_timeout(60_000)
-            expect.set_options(timeout=60_000)
-            desk = Desk(page, address)
-            deadline = time.monotonic() + SECONDS
-            while desk.ask("deployments/count") < 5:
-                assert time.monotonic() < deadline, (home / "served.log").read_text(encoding="utf-8")
-                time.sleep(0.5)
-            yield desk
-            browser.close()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def open_desk(folder: Path, chromium: str) -> Iterator[Desk]:
+    """Serve the installation in `folder` and open the UI of its server."""
+    with _up(folder) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1340, "height": 900})
+        page.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
+        yield Desk(page, address)
+        browser.close()
 
 
 @contextlib.contextmanager
-def _served(home: Path, settings_file: Path) -> Iterator[None]:
-    variables = {**os.environ, CONFIG_VARIABLE: str(settings_file), "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
-    with (home / "served.log").open("wb") as log:
+def _up(folder: Path) -> Iterator[str]:
+    """`tillbridge up`, with all schedules and triggers; its server starts none of them beside the tests."""
+    home = folder / ".tillbridge" / "prefect"
+    home.mkdir(parents=True)
+    (home / "profiles.toml").write_text(PROFILE, encoding="utf-8")
+    said = folder / "up.log"
+    with said.open("wb") as log:
         serving = subprocess.Popen(
-            [sys.executable, "-m", "tests.browser.served"], cwd=ROOT, env=variables, stdout=log, stderr=log
+            command("up"),
+            cwd=folder,
+            env=environment(PREFECT_HOME=str(folder / "prefect")),
+            stdout=log,
+            stderr=log,
         )
     try:
-        yield
+        yield wait_until(lambda: _address(serving, said), 180)
     finally:
         serving.terminate()
         try:
-            serving.wait(timeout=30)
+            serving.wait(timeout=60)
         except subprocess.TimeoutExpired:
             serving.kill()
             serving.wait()
+
+
+def _address(serving: subprocess.Popen[bytes], said: Path) -> str:
+    """Of the UI, once everything is served."""
+    told = said.read_text(encoding="utf-8")
+    assert serving.poll() is None, told
+    return told.partition("The Prefect UI: ")[2].partition(" ")[0]

@@ -31,32 +31,45 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 
 
 @pytest.fixture(scope="module")
-def desk(shops: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def desk(shops: Installation) -> Iterator[Desk]:
     """The UI in chromium; skips where there is none."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("chromium is not installed")
-    with open_desk(tmp_path_factory.mktemp("desk"), shops.folder / "tillbridge.toml", chromium) as opened:
+    with open_desk(shops.folder, chromium) as opened:
         yield opened
 
 
-def test_a_wrong_value_is_refused_before_a_run_starts(desk: Desk) -> None:
-    before = desk.runs()
-    desk.open_form("export-orders")
+def test_forms_offer_the_stores_of_the_installation(desk: Desk) -> None:
+    desk.open_form("export-orders-S1")
+    expect(desk.page.get_by_role("button", name="Select Store")).to_have_text("S1")
+    assert desk.offered("Select Store") == ["S1"]
 
-    desk.page.get_by_role("textbox", name="Store").fill("no such store")
+    desk.open_form("import-orders")
+    assert desk.offered("Select Stores") == ["S1", "S2"]
+
+
+def test_a_wrong_value_is_refused_before_a_run_starts(desk: Desk) -> None:
+    """A period without its first day, in the form; a store that is none, by any other way in."""
+    before = desk.runs()
+    desk.open_form("resend-period-S1")
+
+    last = desk.field("Last Date")
+    last.get_by_role("tab", name="date").click()
+    last.get_by_role("button", name="Pick a date").click()
+    desk.page.get_by_role("gridcell").get_by_role("button", name="15").click()
+    desk.page.keyboard.press("Escape")
     desk.page.get_by_role("button", name="Submit").click()
 
-    refusal = desk.page.get_by_role("main").get_by_text("'no such store' does not match")
-    expect(refusal.first).to_be_visible()
+    expect(desk.field("First Date").get_by_text("None is not of type 'string'")).to_be_visible()
     assert desk.page.url.partition("?")[0].endswith("/run")
+    assert desk.start("export-orders-S1", scope={"store": "S9"}) == 409
     assert desk.runs() == before
 
 
 def test_a_run_by_hand_publishes_what_its_rehearsal_has_told(desk: Desk, shops: Installation) -> None:
-    desk.open_form("export-orders")
+    desk.open_form("export-orders-S1")
     expect(desk.page.get_by_text("Also find changes of old tickets")).to_be_visible()
-    desk.page.get_by_role("textbox", name="Store").fill("S1")
     desk.page.get_by_role("switch", name="dry_run").click()
     desk.picture("form")
     assert desk.state(desk.submit()) == "COMPLETED"
@@ -64,8 +77,7 @@ def test_a_run_by_hand_publishes_what_its_rehearsal_has_told(desk: Desk, shops: 
     told = desk.open_artifact("export-orders-s1")
     expect(told).to_contain_text("Export of S1 (dry run: nothing was published)")
 
-    desk.open_form("export-orders")
-    desk.page.get_by_role("textbox", name="Store").fill("S1")
+    desk.open_form("export-orders-S1")
     expect(desk.page.get_by_role("switch", name="dry_run")).not_to_be_checked()
     assert desk.state(desk.submit()) == "COMPLETED"
 
@@ -76,25 +88,27 @@ def test_a_run_by_hand_publishes_what_its_rehearsal_has_told(desk: Desk, shops: 
 def test_a_failed_run_is_retried_from_its_page_and_goes_on_where_it_stood(
     desk: Desk, shops: Installation
 ) -> None:
-    """One store's batches cannot be fetched: its inbox is no folder."""
+    """One store's batch cannot be read: a folder has the name of one of its files."""
     for code in ("S1", "S2"):
         export_orders(shops.settings, code)
-    blocked = shops.folder / "inbox" / "S2"
-    shutil.rmtree(blocked, ignore_errors=True)
-    blocked.touch()
+    (batch,) = find_waiting(shops.settings)["S2"]
+    unreadable = shops.folder / "exchange" / f"{batch.path}.tickets.csv"
+    kept = unreadable.rename(unreadable.with_name("kept"))
+    unreadable.mkdir()
 
     desk.open_form("import-orders")
     run = desk.submit()
 
     assert desk.state(run) == "FAILED"
-    expect(desk.page.get_by_text("correct the rights of the inbox folder").first).to_be_visible()
+    expect(desk.page.get_by_text("give this account the right to read and write").first).to_be_visible()
     imported = dict(shops.ask("SELECT path, imported_utc FROM batches WHERE stream = 'orders'"))
     assert {path[:2] for path in imported} == {"S1"}
     desk.page.get_by_role("tab", name="Task Runs").click()
     expect(desk.page.get_by_role("link", name=re.compile("import-S1")).first).to_be_visible()
     desk.picture("failed-run")
 
-    blocked.unlink()
+    unreadable.rmdir()
+    kept.rename(unreadable)
     desk.page.get_by_role("button", name="Open menu").click()
     desk.page.get_by_role("menuitem", name="Retry").click()
     with desk.page.expect_response(re.compile("set_state")):
