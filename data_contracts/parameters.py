@@ -11,6 +11,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 _STORE = r"^[A-Za-z0-9_-]{1,20}$"
 
 
+# Prefect puts a title and a description of its own over those of a parameter's `Field`; what stands in
+# `json_schema_extra` reaches the form.
+DryRun = Annotated[
+    bool,
+    Field(
+        json_schema_extra={
+            "description": "On: only work out and report what the run would do. Off: do it.",
+        }
+    ),
+]
+"""Whether a flow changes nothing. The form says so under the switch."""
+
+
 class Scope(BaseModel):
     """A frozen set of parameters; unknown ones are refused."""
 
@@ -18,7 +31,7 @@ class Scope(BaseModel):
 
 
 class ExportScope(Scope):
-    """What `export-orders` reads."""
+    """What is read at the store."""
 
     store: str = Field(
         pattern=_STORE, description="Store code, as in tillbridge.toml.", json_schema_extra={"position": 0}
@@ -31,7 +44,7 @@ class ExportScope(Scope):
 
 
 class StoreScope(Scope):
-    """Which store `apply-products` serves."""
+    """Which store the products are for."""
 
     store: str = Field(
         pattern=_STORE, description="Store code, as in tillbridge.toml.", json_schema_extra={"position": 0}
@@ -39,7 +52,7 @@ class StoreScope(Scope):
 
 
 class StatementScope(Scope):
-    """What `publish-statement` covers."""
+    """What the statement covers."""
 
     store: str = Field(
         pattern=_STORE, description="Store code, as in tillbridge.toml.", json_schema_extra={"position": 0}
@@ -54,7 +67,7 @@ class StatementScope(Scope):
 
 
 class HubScope(Scope):
-    """Which stores the hub's flows look at."""
+    """Which stores are looked at."""
 
     stores: tuple[str, ...] = Field(
         default=(), description="Store codes; empty for all stores of tillbridge.toml."
@@ -67,7 +80,7 @@ class HubScope(Scope):
 
 
 class CatalogScope(Scope):
-    """What `import-catalog` takes into the hub."""
+    """What is taken into the hub, and whether it goes on to the stores."""
 
     file: str = Field(
         default="",
@@ -93,7 +106,7 @@ class CatalogScope(Scope):
 
 
 class ProductScope(HubScope):
-    """Which stores `export-products` sends products to."""
+    """Which stores products are sent to."""
 
     retry: bool = Field(
         default=False,
@@ -102,7 +115,7 @@ class ProductScope(HubScope):
 
 
 class ReceiptScope(Scope):
-    """What `receive-stock` takes into the hub's warehouses."""
+    """The goods that arrived."""
 
     file: str = Field(
         min_length=1,
@@ -131,7 +144,7 @@ _RULE = r"^[a-z_]{1,60}$"
 
 
 class DeskScope(Scope):
-    """What `release-quarantine` does with which documents, and who says so."""
+    """What is done with which documents, and who says so."""
 
     action: Literal["release", "discard", "edit", "recheck"] = Field(
         default="release",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from data_contracts.codes import BACKORDER
-from data_contracts.parameters import HubScope
+from data_contracts.parameters import DryRun, HubScope
 from flows import reporting
 from flows.side_by_side import SIDE_BY_SIDE, raise_failures, results, texts, until_done
 from tasks import steps
@@ -21,7 +21,7 @@ _EVERYTHING = HubScope()
     persist_result=False,
     task_runner=SIDE_BY_SIDE,
 )
-def advance_backorders(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> AdvanceReport:
+def advance_backorders(scope: HubScope = _EVERYTHING, dry_run: DryRun = False) -> AdvanceReport:
     """Apply newer snapshots and pick-ups of backorders, then give out stock that is free, oldest first.
 
     Runs at the hub, at any time and any number of times. A store that fails does not hold up the others;

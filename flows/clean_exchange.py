@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from data_contracts.parameters import HubScope
+from data_contracts.parameters import DryRun, HubScope
 from flows import reporting
 from flows.side_by_side import SIDE_BY_SIDE, raise_failures, results, texts
 from tasks import steps
@@ -21,7 +21,7 @@ _EVERYTHING = HubScope()
     persist_result=False,
     task_runner=SIDE_BY_SIDE,
 )
-def clean_exchange(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> Cleaning:
+def clean_exchange(scope: HubScope = _EVERYTHING, dry_run: DryRun = False) -> Cleaning:
     """Remove what the hub has taken in long ago and nobody needs any more; says what it keeps and why.
 
     Runs at the hub. Heads, baselines and the newest batch of each stream always stay. A store that fails

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prefect import flow
 
-from data_contracts.parameters import ProductScope
+from data_contracts.parameters import DryRun, ProductScope
 from flows import events, reporting
 from flows.side_by_side import SIDE_BY_SIDE, raise_failures, texts, until_done
 from tasks import steps
@@ -23,7 +23,7 @@ _EVERYTHING = ProductScope()
     persist_result=False,
     task_runner=SIDE_BY_SIDE,
 )
-def export_products(scope: ProductScope = _EVERYTHING, dry_run: bool = False) -> ProductExports:
+def export_products(scope: ProductScope = _EVERYTHING, dry_run: DryRun = False) -> ProductExports:
     """Send each store what differs from what is at its till and on its way there.
 
     Runs at the hub, at any time and any number of times. A store that fails does not hold up the others; it

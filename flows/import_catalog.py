@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 
 from data_contracts.errors import FinalError
-from data_contracts.parameters import CatalogScope
+from data_contracts.parameters import CatalogScope, DryRun
 from flows import events, reporting
 from flows.export_products import export_side_by_side
 from flows.side_by_side import SIDE_BY_SIDE, raise_failures
@@ -24,7 +24,7 @@ _CONFIGURED = CatalogScope()
     persist_result=False,
     task_runner=SIDE_BY_SIDE,
 )
-def import_catalog(scope: CatalogScope = _CONFIGURED, dry_run: bool = False) -> CatalogOutcome | None:
+def import_catalog(scope: CatalogScope = _CONFIGURED, dry_run: DryRun = False) -> CatalogOutcome | None:
     """Take new and changed products into the hub, then send them to the stores.
 
     Runs at the hub. Tickets that waited for one of the products leave the quarantine. A product that fails

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from data_contracts.parameters import HubScope
+from data_contracts.parameters import DryRun, HubScope
 from flows import events, reporting
 from flows.side_by_side import SIDE_BY_SIDE, raise_failures, results, texts
 from tasks import steps
@@ -22,7 +22,7 @@ _EVERYTHING = HubScope()
     persist_result=False,
     task_runner=SIDE_BY_SIDE,
 )
-def import_orders(scope: HubScope = _EVERYTHING, dry_run: bool = False) -> ImportSummary:
+def import_orders(scope: HubScope = _EVERYTHING, dry_run: DryRun = False) -> ImportSummary:
     """Fetch, validate and import what waits: in order per store, stores side by side.
 
     A store that fails does not hold up the others; it is named at the end and the run fails. With

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from data_contracts.parameters import ReceiptScope
+from data_contracts.parameters import DryRun, ReceiptScope
 from flows import events, reporting
 from tasks import steps
 from tasks.settings import load_settings
@@ -12,7 +12,7 @@ from tasks.use_cases.receiving import ReceiptReport
 
 
 @flow(name="receive-stock", flow_run_name="receive-{scope.label}", persist_result=False)
-def receive_stock(scope: ReceiptScope, dry_run: bool = False) -> ReceiptReport:
+def receive_stock(scope: ReceiptScope, dry_run: DryRun = False) -> ReceiptReport:
     """Book the lines of a CSV `warehouse,sku,quantity` as stock received, all or nothing, once.
 
     Runs at the hub, by hand. Backorders that wait for these goods are given them, oldest first. With

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from data_contracts.parameters import DeskScope
+from data_contracts.parameters import DeskScope, DryRun
 from flows import reporting
 from tasks import steps
 from tasks.settings import load_settings
@@ -12,7 +12,7 @@ from tasks.use_cases.quarantine import DeskReport
 
 
 @flow(name="release-quarantine", flow_run_name="quarantine-{scope.label}", persist_result=False)
-def release_quarantine(scope: DeskScope, dry_run: bool = True) -> DeskReport:
+def release_quarantine(scope: DeskScope, dry_run: DryRun = True) -> DeskReport:
     """Release, discard or edit documents of the quarantine, or judge all that waits again.
 
     Runs at the hub, by hand. It begins as a dry run, which works everything out and writes nothing: look at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
-from data_contracts.parameters import ResendScope
+from data_contracts.parameters import DryRun, ResendScope
 from flows import events, reporting
 from tasks import steps
 from tasks.settings import load_settings
@@ -12,7 +12,7 @@ from tasks.use_cases.resending import ResendReport
 
 
 @flow(name="resend-period", flow_run_name="resend-{scope.label}", persist_result=False)
-def resend_period(scope: ResendScope, dry_run: bool = True) -> ResendReport:
+def resend_period(scope: ResendScope, dry_run: DryRun = True) -> ResendReport:
     """Read documents of the store anew and publish them as new batches.
 
     Runs where the store's database is, by hand. What the hub has already is seen before and changes nothing
