@@ -23,8 +23,8 @@ from data_contracts.errors import TransientError
 START_SECONDS = 120
 HOST = "127.0.0.1"
 
-BOUND = b"bound"
-"""What the server says once the port is its own."""
+BOUND = b"bound "
+"""What the server says, with its port, once that is its own."""
 
 
 def environment(home: Path, port: int) -> dict[str, str]:
@@ -47,37 +47,19 @@ def environment(home: Path, port: int) -> dict[str, str]:
     }
 
 
-def free_port() -> int:
-    """A TCP port on loopback that is free right now."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def is_free(port: int) -> bool:
-    """Whether nothing listens at that TCP port on loopback."""
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        return probe.connect_ex((HOST, port)) != 0
-
-
 @contextlib.contextmanager
-def running_server(home: Path, *, port: int | None = None) -> Iterator[str]:
+def running_server(home: Path, *, port: int = 0) -> Iterator[str]:
     """Start a server in `home`, put its variables into this process, yield its UI's address; then stop it.
 
-    Call before Prefect is imported: it reads its settings once. Raises `TransientError` if the server
-    does not answer within two minutes.
+    It listens at `port` if that is free, else at any other. Call before Prefect is imported: it reads its
+    settings once. Raises `TransientError` if the server does not answer within two minutes.
     """
     home.mkdir(parents=True, exist_ok=True)
-    chosen = port or free_port()
-    variables = environment(home, chosen)
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         del os.environ[name]
-    os.environ.update(variables)
     with (home / "server.log").open("ab") as log:
         server = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "deployments.prefect_server", str(chosen)],
+            [sys.executable, "-m", "deployments.prefect_server", str(home), str(port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -85,7 +67,9 @@ def running_server(home: Path, *, port: int | None = None) -> Iterator[str]:
             **_apart(),
         )
     try:
-        _wait_until_bound(server, chosen, home / "server.log")
+        chosen = _port_of(server, home / "server.log")
+        variables = environment(home, chosen)
+        os.environ.update(variables)
         _wait_until_healthy(server, variables["PREFECT_API_URL"], home / "server.log")
         yield f"http://{HOST}:{chosen}"
     finally:
@@ -105,13 +89,14 @@ def running_server(home: Path, *, port: int | None = None) -> Iterator[str]:
             server.stdout.close()
 
 
-def _wait_until_bound(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """The port is ours: otherwise the answer of somebody else's server would pass for that of our own."""
-    if server.stdout is None or server.stdout.readline().strip() != BOUND:
+def _port_of(server: subprocess.Popen[bytes], log: Path) -> int:
+    """The port it has taken: asked at one that is not its own, somebody else's server would answer for it."""
+    said = server.stdout.readline().strip() if server.stdout is not None else b""
+    if not said.startswith(BOUND):
         raise TransientError(
-            f"The local Prefect server did not start at port {port}.",
-            next_step=f"run it again; if the port is not taken, read {log}",
+            "The local Prefect server did not start.", next_step=f"read {log}, then run it again"
         )
+    return int(said.removeprefix(BOUND))
 
 
 def _apart() -> dict[str, Any]:
@@ -136,10 +121,15 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], api: str, log: Path) ->
     )
 
 
-def serve(port: int) -> None:
-    """Run the server in this process until standard input closes."""
-    listening = socket.create_server((HOST, port))
-    sys.stdout.buffer.write(BOUND + b"\n")
+def serve(home: Path, port: int) -> None:
+    """Run a server in this process, at that port if it is free, until standard input closes."""
+    try:
+        listening = socket.create_server((HOST, port))
+    except OSError:
+        listening = socket.create_server((HOST, 0))
+    port = listening.getsockname()[1]
+    os.environ.update(environment(home, port))  # before Prefect is imported
+    sys.stdout.buffer.write(b"%s%d\n" % (BOUND, port))
     sys.stdout.flush()
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
@@ -161,4 +151,4 @@ def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve(Path(sys.argv[1]), int(sys.argv[2]))

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from data_contracts.errors import ConfigurationError, FinalError
 from deployments.prefect_api import shown_address, without_password
-from deployments.prefect_server import HOST, free_port, is_free, running_server
+from deployments.prefect_server import HOST, running_server
 from deployments.templates import Planned, plan
 from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
 from tasks.use_cases.standing import hub_is_elsewhere
@@ -183,7 +183,7 @@ def _server(settings: Settings, say: Say) -> Iterator[tuple[str, bool]]:
         return
     home = settings.folder / ".tillbridge" / "prefect"
     say("A Prefect server of its own starts ...")
-    with _only_one(home), running_server(home, port=PORT if is_free(PORT) else free_port()) as address:
+    with _only_one(home), running_server(home, port=PORT) as address:
         yield address, True
 
 

@@ -72,10 +72,10 @@ def stated(report: StatementReport) -> None:
         batch_published(report.store, STREAM_STATEMENT, (report.batch,))
 
 
-def imported(summary: ImportSummary, watched: Sequence[WatchedStore], *, since_utc: str) -> None:
+def imported(summary: ImportSummary, watched: Sequence[WatchedStore], *, since: datetime) -> None:
     """Batches were taken in; `watched` are the stores they came from, as they stand now.
 
-    `since_utc` is when the run began: gaps in a sequence that are older have been told.
+    `since` is when the run began, an aware time: gaps in a sequence that are older have been told.
     """
     for batch in summary.batches:
         if batch.state == "rejected":
@@ -90,7 +90,7 @@ def imported(summary: ImportSummary, watched: Sequence[WatchedStore], *, since_u
                 fix=why.fix if why else "",
             )
     for standing in watched:
-        _gaps(standing, since_utc=since_utc)
+        _gaps(standing, since=since)
     moved_on = {
         batch.path.split("/")[0]
         for batch in summary.batches
@@ -170,8 +170,8 @@ def reconciled(
             )
 
 
-def _gaps(store: WatchedStore, *, since_utc: str = "") -> None:
-    gaps = [gap for gap in store.missing if gap.since_utc >= since_utc]
+def _gaps(store: WatchedStore, *, since: datetime | None = None) -> None:
+    gaps = [gap for gap in store.missing if since is None or datetime.fromisoformat(gap.since_utc) >= since]
     if gaps:
         _of_store(
             SEQUENCE_GAP,

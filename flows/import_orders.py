@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from prefect import flow
 
 from data_contracts.parameters import DryRun, HubScope
 from flows import events, reporting
 from flows.side_by_side import SIDE_BY_SIDE, raise_failures, results, texts
 from tasks import steps
-from tasks.hub.inbox import utc_now
 from tasks.settings import load_settings
 from tasks.use_cases.arrivals import ImportedBatch, ImportSummary, still_waiting
 from tasks.use_cases.inbox import BatchRef
@@ -28,7 +29,7 @@ def import_orders(scope: HubScope = _EVERYTHING, dry_run: DryRun = False) -> Imp
     A store that fails does not hold up the others; it is named at the end and the run fails. With
     `dry_run` batches are fetched and validated, and nothing is imported.
     """
-    settings, began = load_settings(), utc_now()
+    settings, began = load_settings(), datetime.now(UTC)
     done: list[ImportedBatch] = []
     checked: list[ImportedBatch] = []
     failures: dict[str, BaseException] = {}
@@ -52,6 +53,6 @@ def import_orders(scope: HubScope = _EVERYTHING, dry_run: DryRun = False) -> Imp
     reporting.show_import(summary)
     if done:
         came_from = sorted({batch.path.split("/")[0] for batch in done})
-        events.imported(summary, steps.watch_stores(settings, came_from), since_utc=began)
+        events.imported(summary, steps.watch_stores(settings, came_from), since=began)
     raise_failures(failures)
     return summary

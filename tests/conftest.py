@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import create_engine, text
 
@@ -16,6 +17,10 @@ from tests.hub.world import make_ready
 
 HUB_VARIABLE = "TILLBRIDGE_TEST_HUB_URL"
 NO_SKIPS_VARIABLE = "TILLBRIDGE_TEST_NO_SKIPS"
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

