@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 import click
 
@@ -63,7 +64,7 @@ def deploy(context: click.Context, prune: bool, remove: bool, dry_run: bool) -> 
         click.echo(f"{'Would delete' if dry_run else 'Deleted'} {len(names)} deployments on work pools.")
         return
     settings = load_settings(context.obj)
-    done = registering.deploy(settings, prune=prune, dry_run=dry_run)
+    done = registering.deploy(settings, prune=prune, dry_run=dry_run, say=click.echo)
     for pool in done.pools:
         click.echo(f"{'Would create' if dry_run else 'Created'} the work pool {pool}.")
     for word, names in (("New", done.created), ("Changed", done.changed)):
@@ -82,6 +83,11 @@ def deploy(context: click.Context, prune: bool, remove: bool, dry_run: bool) -> 
     told = f"sent by {alerts.notifies}" if alerts.notifies else "shown in the UI only"
     click.echo(f"{alerts.count} alerts, {told}.")
     click.echo("Where the flows shall run, with the same PREFECT_API_URL:")
-    home = "" if os.environ.get(HOME_VARIABLE) else f"{HOME_VARIABLE}=/folder/of/tillbridge.toml "
+    home = ""
+    if not os.environ.get(HOME_VARIABLE):
+        click.echo(
+            f"({HOME_VARIABLE} is the folder of tillbridge.toml there; on this machine it is this.)"
+        )
+        home = f"{HOME_VARIABLE}={shlex.quote(str(settings.folder))} "
     for pool in sorted({entry.work_pool for entry in plan(settings)}):
         click.echo(f"  {home}prefect worker start --pool '{pool}'")

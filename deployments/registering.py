@@ -7,7 +7,7 @@ unless that is asked for; flow runs and their history stay.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -94,7 +94,13 @@ def register(
     )
 
 
-def deploy(settings: Settings, *, prune: bool = False, dry_run: bool = False) -> Registered:
+def deploy(
+    settings: Settings,
+    *,
+    prune: bool = False,
+    dry_run: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Registered:
     """Register everything on work pools and become the registrar of this Prefect server.
 
     `FinalError` while `tillbridge up` serves there; `ConfigurationError` or `TransientError` as `connected`.
@@ -104,8 +110,11 @@ def deploy(settings: Settings, *, prune: bool = False, dry_run: bool = False) ->
 
     planned = plan(settings)
     with connected() as client:
-        if not dry_run:
-            Claim(client, "deploy").take()
+        claim = Claim(client, "deploy")
+        if dry_run:
+            claim.look(say=say)
+        else:
+            claim.take(say=say)
         return register(client, planned, pools=True, prune=prune, dry_run=dry_run)
 
 

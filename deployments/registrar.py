@@ -59,23 +59,16 @@ class Claim:
             other = read_registrar(self._client)
             if other is None:
                 continue
-            where = f"on {other['host']} (process {other['pid']})"
-            if sole or other["mode"] == self._record["mode"] == "deploy":
-                pass
-            elif other["mode"] == "deploy":
-                raise FinalError(
-                    f"The flows are registered with work pools, by `tillbridge deploy` {where}.",
-                    next_step="start a worker, or run `tillbridge deploy --remove` first",
-                )
-            else:
-                say(f"Looking whether `tillbridge up` {where} is alive ...")
-                if self._lives(other, watch_seconds):
-                    raise FinalError(
-                        f"`tillbridge up` {where} serves the flows of this Prefect server.",
-                        next_step="stop it first, or let it go on",
-                    )
+            if not sole:
+                self._make_way(other, watch_seconds, say)
             self._overwrite()
             return
+
+    def look(self, *, say: Callable[[str], None] = lambda _: None) -> None:
+        """`FinalError` where `take` would raise it; nothing is written."""
+        other = read_registrar(self._client)
+        if other is not None:
+            self._make_way(other, WATCH_SECONDS, say)
 
     def renew(self) -> bool:
         """Give a sign of life; False if somebody else has taken over."""
@@ -116,6 +109,23 @@ class Claim:
         from prefect.client.schemas.actions import VariableUpdate
 
         self._client.update_variable(VariableUpdate(name=VARIABLE, value=self._value()))
+
+    def _make_way(self, other: dict[str, Any], watch_seconds: float, say: Callable[[str], None]) -> None:
+        """Return if its place may be taken."""
+        if other["mode"] == self._record["mode"] == "deploy":
+            return
+        if other["mode"] == "deploy":
+            raise FinalError(
+                f"The flows are registered with work pools, by `tillbridge deploy` on {other['host']}.",
+                next_step="start a worker, or run `tillbridge deploy --remove` first",
+            )
+        where = f"on {other['host']} (process {other['pid']})"
+        say(f"Looking whether `tillbridge up` {where} is alive ...")
+        if self._lives(other, watch_seconds):
+            raise FinalError(
+                f"`tillbridge up` {where} serves the flows of this Prefect server.",
+                next_step="stop it first, or let it go on",
+            )
 
     def _lives(self, other: dict[str, Any], watch_seconds: float) -> bool:
         deadline = time.monotonic() + watch_seconds

@@ -182,9 +182,10 @@ def _server(settings: Settings, say: Say) -> Iterator[tuple[str, bool]]:
         yield shown_address(configured.removesuffix("/").removesuffix("/api")), False
         return
     home = settings.folder / ".tillbridge" / "prefect"
-    say("A Prefect server of its own starts ...")
-    with _only_one(home), running_server(home, port=PORT) as address:
-        yield address, True
+    with _only_one(home):
+        say("A Prefect server of its own starts ...")
+        with running_server(home, port=PORT) as address:
+            yield address, True
 
 
 def configured_server() -> str | None:

@@ -456,8 +456,9 @@ def load_settings(path: str | Path | None = None) -> Settings:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
-            f"The settings file {file} cannot be read: {error.strerror}.",
-            next_step="write one with `tillbridge init`, or name it with --config or $TILLBRIDGE_CONFIG",
+            f"The settings file {file.absolute()} cannot be read: {error.strerror}.",
+            next_step="write one with `tillbridge init`, or name it with --config or $TILLBRIDGE_CONFIG; a "
+            "Prefect worker needs $TILLBRIDGE_HOME, its folder",
             file=str(file),
         ) from error
     except UnicodeDecodeError as error:

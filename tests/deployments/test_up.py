@@ -106,10 +106,13 @@ def test_no_second_registrar_starts_while_it_serves(up: Up) -> None:
     config = str(up.folder / ".up" / "tillbridge.toml")
 
     served = run("--config", config, "deploy", folder=up.folder, PREFECT_API_URL=up.api)
+    rehearsed = run("--config", config, "deploy", "--dry-run", folder=up.folder, PREFECT_API_URL=up.api)
     again = run("up", "--demo", folder=up.folder)
 
-    assert (served.returncode, again.returncode) == (3, 3)
-    assert f"(process {up.process.pid}) serves the flows of this Prefect server" in served.stderr
+    assert (served.returncode, rehearsed.returncode, again.returncode) == (3, 3, 3)
+    for refused in (served, rehearsed):
+        assert f"(process {up.process.pid}) serves the flows of this Prefect server" in refused.stderr
+        assert "Looking whether `tillbridge up`" in refused.stdout
     assert "`tillbridge up` runs already" in again.stderr
 
 

@@ -283,12 +283,24 @@ def test_a_file_that_cannot_be_read_says_why_and_what_to_do(tmp_path: Path) -> N
     with pytest.raises(ConfigurationError, match="cannot be read: No such file") as caught:
         load_settings(tmp_path / "none.toml")
     assert "--config" in caught.value.next_step
+    assert "TILLBRIDGE_HOME" in caught.value.next_step
 
     (tmp_path / "latin.toml").write_bytes(b"company = '\xe9'")
     with pytest.raises(ConfigurationError, match="is not UTF-8"):
         load_settings(tmp_path / "latin.toml")
     assert "not valid TOML" in refused(tmp_path, "[hub\n").message
     assert "line 2" in refused(tmp_path, "[hub]\nurl = \n").message
+
+
+def test_a_missing_file_is_named_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker without $TILLBRIDGE_HOME starts elsewhere; its error was of `tillbridge.toml`, anywhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TILLBRIDGE_CONFIG", raising=False)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    assert str(tmp_path / "tillbridge.toml") in caught.value.message
 
 
 def test_secrets_show_neither_in_the_settings_nor_in_errors(tmp_path: Path) -> None:
