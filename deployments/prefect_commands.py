@@ -85,9 +85,7 @@ def deploy(context: click.Context, prune: bool, remove: bool, dry_run: bool) -> 
     click.echo("Where the flows shall run, with the same PREFECT_API_URL:")
     home = ""
     if not os.environ.get(HOME_VARIABLE):
-        click.echo(
-            f"({HOME_VARIABLE} is the folder of tillbridge.toml there; on this machine it is this.)"
-        )
+        click.echo(f"({HOME_VARIABLE} is the folder of tillbridge.toml there; on this machine it is this.)")
         home = f"{HOME_VARIABLE}={shlex.quote(str(settings.folder))} "
     for pool in sorted({entry.work_pool for entry in plan(settings)}):
         click.echo(f"  {home}prefect worker start --pool '{pool}'")
