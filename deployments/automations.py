@@ -103,7 +103,7 @@ def apply_automations(settings: Settings) -> AppliedAlerts:
     (the server does not answer).
     """
     with connected() as client:
-        block = _block(client, settings.prefect.notification_block)
+        block = find_block(client, settings.prefect.notification_block)
         wanted = {alert.name: _automation(alert, block) for alert in alerts(settings)}
         known = {found.name: found for found in _registered(client)}
         created, updated, unchanged = [], [], []
@@ -347,7 +347,7 @@ def _automation(alert: Alert, block: Any) -> AutomationCore:
     )
 
 
-def _block(client: SyncPrefectClient, slug: str) -> Any:
+def find_block(client: SyncPrefectClient, slug: str) -> Any:
     """The id of a notification block by `type/name`; None for an empty slug."""
     from prefect.exceptions import ObjectNotFound
 

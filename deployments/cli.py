@@ -93,9 +93,13 @@ def init(file: Path) -> None:
 @click.pass_context
 def check(context: click.Context, as_json: bool) -> None:
     """Test every setting and connection, and say what to do about each fault."""
+    from deployments.prefect_api import check_prefect
     from tasks.use_cases.checking import check_installation
 
-    results = check_installation(_settings(context))
+    settings = _settings(context)
+    results = check_installation(settings)
+    if (of_prefect := check_prefect(settings)) is not None:
+        results.append(of_prefect)
     if as_json:
         show_json(results)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from data_contracts.errors import ConfigurationError, TillbridgeError, TransientError
+from tasks.settings import Settings
+from tasks.use_cases.checking import CheckResult
 
 if TYPE_CHECKING:
     from httpx import HTTPStatusError
@@ -96,3 +99,19 @@ def _no_api(shown: str) -> ConfigurationError:
         f"What answers at {shown} is not the interface of a Prefect server.",
         next_step=f"{_HOW}; the address ends in /api",
     )
+
+
+def check_prefect(settings: Settings) -> CheckResult | None:
+    """Whether the Prefect server answers and has the block of the alerts; None if neither is set here."""
+    from deployments.automations import find_block
+
+    if not (os.environ.get("PREFECT_API_URL") or settings.prefect.notification_block):
+        return None
+    try:
+        with connected() as client:
+            find_block(client, settings.prefect.notification_block)
+            address = shown_address(str(client.api_url))
+    except TillbridgeError as error:
+        return CheckResult("Prefect", False, error.message, error.next_step)
+    told = settings.prefect.notification_block
+    return CheckResult("Prefect", True, f"answers at {address}" + (f"; alerts go by {told}" if told else ""))

@@ -29,29 +29,36 @@ from tests.hub.world import make_settings
 def test_a_server_that_is_not_there_is_named_and_none_is_started(
     command: str, server: str, status: int, said: str, tmp_path: Path
 ) -> None:
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    variables |= {"PREFECT_HOME": str(tmp_path), "PREFECT_PROFILES_PATH": str(tmp_path / "profiles.toml")}
-    variables |= {"PREFECT_API_URL": server} if server else {}
+    done = run(command, server, ROOT / "deployments" / "tillbridge.example.toml", tmp_path)
 
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "deployments.cli",
-            "--config",
-            str(ROOT / "deployments" / "tillbridge.example.toml"),
-            command,
-        ],
+    assert (done.returncode, done.stdout) == (status, "")
+    assert said in done.stderr
+    assert "CANARY" not in done.stderr
+
+
+def test_check_tries_the_prefect_server_that_is_named_here(tmp_path: Path) -> None:
+    (tmp_path / "tillbridge.toml").write_text("[stores.S1]\n", encoding="utf-8")
+
+    named = run("check", "http://ann:CANARY@127.0.0.1:1/api", tmp_path / "tillbridge.toml", tmp_path)
+    none = run("check", "", tmp_path / "tillbridge.toml", tmp_path)
+
+    assert "FAULT" in next(line for line in named.stdout.splitlines() if "Prefect" in line)
+    assert "CANARY" not in named.stdout + named.stderr
+    assert "Prefect" not in none.stdout
+
+
+def run(command: str, server: str, config: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    variables |= {"PREFECT_HOME": str(folder), "PREFECT_PROFILES_PATH": str(folder / "profiles.toml")}
+    variables |= {"PREFECT_API_URL": server} if server else {}
+    return subprocess.run(
+        [sys.executable, "-m", "deployments.cli", "--config", str(config), command],
         cwd=ROOT,
         env=variables,
         capture_output=True,
         text=True,
         timeout=120,
     )
-
-    assert (done.returncode, done.stdout) == (status, "")
-    assert said in done.stderr
-    assert "CANARY" not in done.stderr
 
 
 def test_a_time_of_nothing_switches_an_alert_off_and_a_store_may_have_its_own() -> None:
