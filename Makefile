@@ -35,7 +35,7 @@ test: $(READY) ## All tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile --durations=15
 
 test-slow: $(READY) ## The slow tests
-	$(BIN)/python -m pytest -m slow -n auto --maxprocesses 4 --dist loadgroup --durations=15
+	$(BIN)/python -m pytest -m slow -n auto --maxprocesses 4 --dist loadfile --durations=15
 
 bench: $(READY) ## The full trip on 200,000 lines, stage by stage
 	$(BIN)/python -m tests.bench

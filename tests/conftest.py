@@ -34,15 +34,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs on both databases is a slow test on PostgreSQL; what is for PostgreSQL alone is not.
-
-    Tests of one file that start a Prefect server share it: with `--dist loadgroup` they stay together.
-    """
+    """What runs on both databases is a slow test on PostgreSQL; what is for PostgreSQL alone is not."""
     for item in items:
-        if item.get_closest_marker("prefect_server"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         given = getattr(item, "callspec", None)
         chosen = any(mark.args[0] == "hub_url" for mark in item.iter_markers("parametrize"))
         if given is not None and given.params.get("hub_url") == "postgresql" and not chosen:

@@ -193,10 +193,6 @@ def run(settings: Settings, first: int = 0) -> None:
         step(settings)
 
 
-SHARES = 6
-"""Parts of the longest test, so that several workers share it."""
-
-
 @dataclass(frozen=True)
 class Pass:
     """One passing of a fault point."""
@@ -369,24 +365,6 @@ def test_a_run_that_dies_at_a_fault_point_is_repeated_to_the_same_end(
     run(killed.settings)
 
     assert_came_to_the_same(killed, story.figures)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("share", range(SHARES))
-def test_the_disk_as_a_kill_leaves_it_is_gone_on_from_to_the_same_end(share: int, story: Story) -> None:
-    """At each point of each step, first and last: no rollback and no `finally` has cleaned up."""
-    ends = story.images_at_ends()
-    assert len(ends) > 100
-    for image, at in ends[share::SHARES]:
-        killed = installed(image)
-
-        run(killed.settings, at.step)
-
-        try:
-            assert_came_to_the_same(killed, story.figures)
-        except AssertionError as error:
-            error.add_note(f"killed at {at}")
-            raise
 
 
 _KILLED_RUN = """
