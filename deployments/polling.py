@@ -169,11 +169,12 @@ def run_here(deployment: UUID, flow: Any) -> State[Any]:
 
     with get_client(sync_client=True) as client:
         run = client.create_flow_run_from_deployment(deployment, state=Pending())
-        if run.state is not None and not run.state.is_pending():
-            return run.state
-        state = cast("State[Any]", run_flow(flow, flow_run=run, return_type="state"))
-        if not state.is_cancelling():
-            return state
-        # A thread cannot be broken off, and no runner knows the run, so that nobody else would say it.
+    if run.state is not None and not run.state.is_pending():
+        return run.state
+    state = cast("State[Any]", run_flow(flow, flow_run=run, return_type="state"))
+    if not state.is_cancelling():
+        return state
+    # A thread cannot be broken off, and no runner knows the run, so that nobody else would say it.
+    with get_client(sync_client=True) as client:
         client.set_flow_run_state(run.id, Cancelled(message="Cancelled; it had come to its end."))
         return cast("State[Any]", client.read_flow_run(run.id).state)

@@ -53,6 +53,7 @@ def committed(story: Installation, code: str, kind: int) -> dict[str, int]:
     return {sku.upper(): round(units * SCALE) for sku, units in rows if units}
 
 
+@pytest.mark.slow
 def test_days_of_orders_in_all_their_fates_end_explained(tmp_path: Path, hub_url: str) -> None:
     story = install(tmp_path, hub_url, invoices=260, history=20, orders=True, open_orders=3)
     story.go_live()
@@ -138,6 +139,7 @@ def test_a_layaway_is_found_by_both_numbers_and_a_backorder_gets_its_stock(
     assert in_hub(story, "S1") == on_hand(story, "S1")
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_shops_on_a_database_server_end_explained(tmp_path: Path) -> None:
     """On the server that the variable names: PostgreSQL as a stand-in, or SQL Server itself."""

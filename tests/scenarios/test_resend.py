@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from data_contracts.codes import LAYAWAY
@@ -43,6 +44,7 @@ def test_a_rejected_batch_is_sent_again_until_nothing_is_unexplained(tmp_path: P
     assert story.cycle().batches == ()
 
 
+@pytest.mark.slow
 def test_a_whole_period_of_everything_sent_again_changes_nothing_that_is_right(
     tmp_path: Path, hub_url: str
 ) -> None:
