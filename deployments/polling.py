@@ -16,6 +16,7 @@ from uuid import UUID
 
 from data_contracts.codes import BACKORDER, LAYAWAY
 from data_contracts.errors import TillbridgeError
+from deployments.prefect_api import without_password
 from deployments.registering import load_flow
 from deployments.templates import Planned
 from tasks.settings import Settings
@@ -81,7 +82,10 @@ class Polling:
             began = time.monotonic()
             if woken:
                 self._arrived.clear()
-            cycle()
+            try:
+                cycle()
+            except BaseException as error:  # noqa: BLE001 - Prefect breaks a run off with some that are no Exception
+                log.warning("%s was broken off: %s", threading.current_thread().name, without_password(error))
             rest = max(0.0, began + self._every - time.monotonic())
             (self._arrived if woken else self._ended).wait(rest)
 
@@ -143,7 +147,7 @@ class Polling:
             if not state.is_cancelled():
                 log.warning("%s: %s", name, state.message)
         except Exception as error:  # noqa: BLE001 - the border: a run that fails never ends its lane
-            log.warning("%s could not be run: %s", name, error)
+            log.warning("%s could not be run: %s", name, without_password(error))
         return None
 
 
@@ -155,10 +159,16 @@ def run_here(deployment: UUID, flow: Any) -> State[Any]:
     """
     from prefect.client.orchestration import get_client
     from prefect.flow_engine import run_flow
-    from prefect.states import Pending
+    from prefect.states import Cancelled, Pending
 
     with get_client(sync_client=True) as client:
         run = client.create_flow_run_from_deployment(deployment, state=Pending())
     if run.state is not None and not run.state.is_pending():
         return run.state
-    return cast("State[Any]", run_flow(flow, flow_run=run, return_type="state"))
+    state = cast("State[Any]", run_flow(flow, flow_run=run, return_type="state"))
+    if not state.is_cancelling():
+        return state
+    # A thread cannot be broken off, and no runner knows the run, so that nobody else would say it.
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run.id, Cancelled(message="Cancelled; it had come to its end."))
+        return cast("State[Any]", client.read_flow_run(run.id).state)

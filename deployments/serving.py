@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from data_contracts.errors import ConfigurationError, FinalError
+from deployments.prefect_api import shown_address, without_password
 from deployments.prefect_server import HOST, free_port, is_free, running_server
 from deployments.templates import Planned, plan
 from tasks.settings import CONFIG_VARIABLE, Settings, load_settings
@@ -103,6 +105,7 @@ def _serve_on(
     from deployments.prefect_api import connected
     from deployments.registering import our_deployments, register
     from deployments.registrar import Claim
+    from deployments.unblocking import unblock
 
     planned = to_serve(settings)
     with connected() as client:
@@ -116,7 +119,11 @@ def _serve_on(
                 )
             polled = {entry.name for entry in planned if every is not None and is_polled(entry)}
             done = register(client, planned, pools=False, polled=polled)
-            apply_automations(settings)
+            if own:  # its runs died with it: nothing that it says is at work is
+                unblock((), settings.alerts, every=True)
+            # With SQLite, a server that notes something of each run as well locks itself out (a hundred times
+            # a minute with `every`), loses events and stalls. Here a run that dies is noticed without.
+            apply_automations(settings, each_run=not own)
             polling = None
             if every is not None:
                 asked = [entry for entry in planned if entry.name not in done.paused]
@@ -174,7 +181,7 @@ def _server(settings: Settings, say: Say) -> Iterator[tuple[str, bool]]:
     """The UI's address, of the configured server or of one of our own that ends with us; and whether ours."""
     configured = configured_server()
     if configured:
-        yield configured.removesuffix("/").removesuffix("/api"), False
+        yield shown_address(configured.removesuffix("/").removesuffix("/api")), False
         return
     home = settings.folder / ".tillbridge" / "prefect"
     say("A Prefect server of its own starts ...")
@@ -207,16 +214,16 @@ def _only_one(home: Path) -> Iterator[None]:
 
     home.mkdir(parents=True, exist_ok=True)
     file = home / "port"
+    name = hashlib.sha256(str(home.resolve()).encode()).hexdigest().encode()
     with contextlib.suppress(OSError, ValueError):
         before = int(file.read_text(encoding="ascii"))
         with socket.create_connection((HOST, before), timeout=2) as other:
-            if other.recv(64).decode() == str(home.resolve())[-60:]:
+            if other.recv(len(name)) == name:
                 raise FinalError(
                     f"`tillbridge up` runs already for {home.parent.parent}.",
                     next_step="stop that one first, or let it go on",
                 )
     guard = socket.create_server((HOST, 0))
-    name = str(home.resolve())[-60:].encode()
 
     def answer() -> None:
         with contextlib.suppress(OSError):
@@ -282,7 +289,7 @@ def _runner(ids: Mapping[str, UUID]) -> Iterator[None]:
             loop.run_until_complete(_start(runner, ids))
         except Exception as error:  # noqa: BLE001 - said by who waits for the thread
             failed.append(error)
-            log.warning("the runner stopped: %s", error)
+            log.warning("the runner stopped: %s", without_password(error))
 
     thread = threading.Thread(target=run, name="runner", daemon=True)
     thread.start()
@@ -317,7 +324,7 @@ def _heart(claim: Claim, stopped: threading.Event) -> Iterator[None]:
                     stopped.set()
                     return
             except Exception as error:  # noqa: BLE001 - the server may be away for a while
-                log.warning("no sign of life could be given: %s", error)
+                log.warning("no sign of life could be given: %s", without_password(error))
 
     thread = threading.Thread(target=beat, name="heart", daemon=True)
     thread.start()

@@ -70,6 +70,10 @@ def _ask(api: str, method: str, path: str, body: Any) -> Any:
             text = answer.read()
     except urllib.error.HTTPError as error:
         return error.code
+    except TimeoutError:
+        if method == "GET" or path.endswith("/filter"):
+            return BUSY
+        raise
     return json.loads(text) if text else None
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,8 @@ def shop(tmp_path: Path, api: str) -> Iterator[Path]:
     """A folder with one store; the server is as new after the test."""
     (tmp_path / "tillbridge.toml").write_text(S1, encoding="utf-8")
     yield tmp_path
+    for found in ask(api, "POST", "/automations/filter", {"limit": 200}):
+        ask(api, "DELETE", f"/automations/{found['id']}")
     for found in deployments(api).values():
         ask(api, "DELETE", f"/deployments/{found['id']}")
     ask(api, "DELETE", "/variables/name/tillbridge_registrar")
@@ -70,12 +73,12 @@ def test_adding_a_store_is_one_entry_and_one_command(shop: Path, api: str) -> No
     unchanged = deployments(api)
     added = deploy(shop, api)
 
-    assert "13 new, 0 changed, 0 as they were." in first
-    assert "0 new, 0 changed, 13 as they were." in again
+    assert "14 new, 0 changed, 0 as they were." in first
+    assert "0 new, 0 changed, 14 as they were." in again
     assert "Would create the work pool boston." in looked
     assert unchanged == before
     assert (
-        "5 new, 5 changed, 8 as they were." in added
+        "5 new, 6 changed, 8 as they were." in added
     )  # the hub's forms that name stores have one more choice
     after = deployments(api)
     assert {name for name in after if name not in before} == {
@@ -89,6 +92,41 @@ def test_adding_a_store_is_one_entry_and_one_command(shop: Path, api: str) -> No
     assert {queue["name"]: queue["priority"] for queue in queues if queue["name"] != "default"} == {
         "orders": 1,
         "backfill": 10,
+    }
+
+
+def triggers(api: str) -> dict[str, dict[str, Any]]:
+    """The automations that start our deployments, by name."""
+    found = ask(api, "POST", "/automations/filter", {"limit": 200})
+    return {each["name"]: each for each in found if each["actions"][0]["type"] == "run-deployment"}
+
+
+def test_a_trigger_is_left_alone_while_it_is_as_it_should_be_and_stays_off_if_it_was_switched_off(
+    shop: Path, api: str
+) -> None:
+    """It used to be made anew each time, which forgot an event that was on its way."""
+    (shop / "tillbridge.toml").write_text(S1 + S2, encoding="utf-8")
+    deploy(shop, api)
+    first = triggers(api)
+    off, bent = "tillbridge: batch published, import-orders", "tillbridge: catalogue changed, export-products"
+    ask(api, "PATCH", f"/automations/{first[off]['id']}", {"enabled": False})
+    bend = {key: first[bent][key] for key in ("name", "description", "tags", "trigger", "actions")}
+    bend["trigger"] = {**bend["trigger"], "expect": ["tillbridge.nothing"]}
+    ask(api, "PUT", f"/automations/{first[bent]['id']}", bend)
+
+    run_python(_LET_REST, shop, api)  # `up --every` starts import-orders itself
+    resting = triggers(api)
+    deploy(shop, api)
+
+    after = triggers(api)
+    assert {name: each["id"] for name, each in after.items()} == {
+        name: each["id"] for name, each in first.items()
+    }
+    assert {name for name, each in after.items() if not each["enabled"]} == {off}
+    assert not resting[off]["enabled"]
+    assert after[bent]["trigger"]["expect"] == ["tillbridge.catalog.changed"]
+    assert {name: each["trigger"]["match"] for name, each in after.items() if "S2" in name} == {
+        "tillbridge: products published, apply-products-S2": {"prefect.resource.id": "tillbridge.store.S2"}
     }
 
 
@@ -110,18 +148,20 @@ def test_a_paused_schedule_stays_paused_while_its_file_changes(shop: Path, api: 
     paused = deployments(api)["export-orders-S1"]
     schedule = paused["schedules"][0]["id"]
     ask(api, "PATCH", f"/deployments/{paused['id']}/schedules/{schedule}", {"active": False})
+    ask(api, "PATCH", f"/deployments/{deployments(api)['reconcile']['id']}", {"paused": True})  # as a whole
     (shop / "tillbridge.toml").write_text(S1.replace("London", "Paris"), encoding="utf-8")
 
     output = deploy(shop, api)
 
     after = deployments(api)
+    assert (after["reconcile"]["paused"], after["import-orders"]["paused"]) == (True, False)
     zones = {
         name: (after[name]["schedules"][0]["schedule"]["timezone"], after[name]["schedules"][0]["active"])
         for name in ("export-orders-S1", "sweep-orders-S1")
     }
     assert zones == {"export-orders-S1": ("Europe/Paris", False), "sweep-orders-S1": ("Europe/Paris", True)}
     assert after["export-orders-S1"]["id"] == paused["id"]
-    assert "Paused in the UI, and left so: export-orders-S1." in output
+    assert "Paused in the UI, and left so: export-orders-S1, reconcile." in output
 
 
 _LET_REST = """
@@ -213,6 +253,8 @@ def test_a_removed_store_is_named_and_deleted_when_asked(shop: Path, api: str) -
     deploy(shop, api, "--prune")
 
     assert "Not planned any more (--prune deletes them): apply-products-S2," in named
+    assert "tillbridge: products published, apply-products-S1" in triggers(api)
+    assert "tillbridge: products published, apply-products-S2" not in triggers(api)
     assert {name for name in still if name.endswith("-S2")} == still - set(deployments(api))
     assert len(still - set(deployments(api))) == 5
 
@@ -261,8 +303,8 @@ def test_up_refuses_while_deploy_is_the_registrar_and_may_serve_after_remove(sho
     assert refused.returncode == 3
     assert "registered with work pools, by `tillbridge deploy`" in refused.stderr
     assert "Next: start a worker, or run `tillbridge deploy --remove` first" in refused.stderr
-    assert "Deleted 13 deployments" in removed.stdout
-    assert deployments(api) == {}
+    assert "Deleted 14 deployments" in removed.stdout
+    assert (deployments(api), triggers(api)) == ({}, {})
     assert ask(api, "GET", "/variables/name/tillbridge_registrar") == 404
 
 
@@ -277,3 +319,46 @@ def test_without_a_server_there_is_one_clear_sentence(shop: Path, api: str) -> N
     assert "does not answer" in silent.stderr
     assert "secret" not in silent.stderr
     assert "Traceback" not in none.stderr + elsewhere.stderr + silent.stderr
+
+
+_CANCELLED = """
+from prefect import flow
+from prefect.runtime import flow_run
+from prefect.states import Cancelling
+from deployments.polling import run_here
+from deployments.prefect_api import connected
+
+@flow(name="cancelled")
+def cancelled():
+    client.set_flow_run_state(flow_run.id, Cancelling())
+
+with connected() as client:
+    deployment = client.create_deployment(client.create_flow_from_name("cancelled"), name="cancelled")
+    state = run_here(deployment, cancelled)
+    print(state.name, client.read_flow_run(state.state_details.flow_run_id).state_name)
+"""
+
+
+def test_a_run_in_this_process_that_a_person_cancels_is_cancelled_once_it_ends(shop: Path, api: str) -> None:
+    """No runner knows it, so that it used to stay Cancelling for ever."""
+    assert run_python(_CANCELLED, shop, api).splitlines()[-1] == "Cancelled Cancelled"
+
+
+_TOO_MUCH = """
+from data_contracts.errors import TillbridgeError
+from deployments.prefect_api import connected
+
+try:
+    with connected() as client:
+        client.read_deployments(limit=1000)
+except TillbridgeError as error:
+    print(error)
+"""
+
+
+def test_a_request_that_the_server_refuses_is_one_sentence_without_the_password(shop: Path, api: str) -> None:
+    """As by a server of another version; httpx writes the whole address into its error."""
+    told = run_python(_TOO_MUCH, shop, api.replace("://", "://ann:CANARY@"))
+
+    assert "refused POST /api/deployments/filter (status 422)" in told
+    assert "CANARY" not in told

@@ -18,6 +18,10 @@ from tests.deployments.desk import ask, command, deployments, environment, kind_
 pytestmark = [pytest.mark.slow, pytest.mark.prefect_server]
 
 
+STARTED: list[subprocess.Popen[bytes]] = []
+"""To be stopped at the end, also where a test failed before."""
+
+
 class Up:
     """A running `tillbridge up --demo` in a folder."""
 
@@ -33,6 +37,7 @@ class Up:
                 stdout=log,
                 stderr=log,
             )
+        STARTED.append(self.process)
         told = wait_until(lambda: self.output().partition("The Prefect UI: ")[2].split(" ")[0], 180)
         self.api = f"{told}/api"
 
@@ -64,17 +69,16 @@ def answers(api: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("shop")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    yield tmp_path_factory.mktemp("shop")
+    for process in STARTED:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(scope="module")
-def up(folder: Path) -> Iterator[Up]:
-    running = Up(folder)
-    yield running
-    if running.process.poll() is None:
-        running.process.kill()
-        running.process.wait()
+def up(folder: Path) -> Up:
+    return Up(folder)
 
 
 def test_a_ticket_that_is_rung_is_in_the_hub_and_its_run_on_the_page_of_its_deployment(up: Up) -> None:
@@ -85,12 +89,20 @@ def test_a_ticket_that_is_rung_is_in_the_hub_and_its_run_on_the_page_of_its_depl
     assert {found["deployment_id"] for found in done} == {there["import-orders"]["id"]}
     # This process looks itself: the schedules of what it runs rest, the others do not.
     assert {name for name, found in there.items() if any(s["active"] for s in found["schedules"])} == {
+        "clean-exchange",
         "publish-statement-BOSTON",
         "publish-statement-LONDON",
         "reconcile",
         "sweep-orders-BOSTON",
         "sweep-orders-LONDON",
     }
+
+
+def test_it_watches_no_single_run_for_its_own_server_could_not_keep_up(up: Up) -> None:
+    found = {alert["name"] for alert in ask(up.api, "POST", "/automations/filter", {"limit": 200})}
+
+    assert {"tillbridge: run failed", "tillbridge: store silent (LONDON)"} <= found
+    assert not {"tillbridge: run stuck", "tillbridge: run unresponsive"} & found
 
 
 def test_a_run_by_hand_is_served_by_the_same_command(up: Up) -> None:
@@ -125,6 +137,10 @@ def test_killed_it_goes_on_when_started_again_and_stops_on_a_signal_with_nothing
     up: Up, folder: Path
 ) -> None:
     booked = up.booked("LONDON")
+    # A run is at work, and holds the slot of its deployment: nobody gives it back.
+    path = f"/deployments/{deployments(up.api)['export-orders-LONDON']['id']}/create_flow_run"
+    pending = {"state": {"type": "PENDING"}}
+    wait_until(lambda: ask(up.api, "POST", path, pending)["state"]["type"] == "PENDING")
     up.process.kill()
     up.process.wait()
     wait_until(lambda: not answers(up.api), 60)
@@ -134,11 +150,11 @@ def test_killed_it_goes_on_when_started_again_and_stops_on_a_signal_with_nothing
     chosen = deployments(again.api)["reconcile"]["id"]
     created = ask(again.api, "POST", f"/deployments/{chosen}/create_flow_run", {})
     wait_until(lambda: kind_of(again.api, created["id"]) != "SCHEDULED")
-    family = processes_of(again.process.pid)
+    # The server, and the run by hand.
+    family = wait_until(lambda: len(found := processes_of(again.process.pid)) >= 2 and found)
     again.process.send_signal(signal.SIGTERM)
 
     assert again.process.wait(90) == 0
-    assert len(family) >= 2  # the server, and the run by hand
     wait_until(lambda: not any(alive(pid) for pid in family), 30)
     assert not answers(again.api)
     assert again.output().endswith("Stopping ...\nStopped.\n")
