@@ -77,8 +77,11 @@ class AppliedAlerts:
         return len(self.created) + len(self.updated) + len(self.unchanged)
 
 
-def alerts(settings: Settings) -> list[Alert]:
-    """The alerts of an installation; those whose time is 0 are left out."""
+def alerts(settings: Settings, *, each_run: bool = True) -> list[Alert]:
+    """The alerts of an installation; those whose time is 0 are left out.
+
+    `each_run`: with those that watch every single run from its start to its end.
+    """
     times = settings.alerts
     chosen = list(_silent_stores(settings))
     chosen += [_gap(times.repeat_hours), _rejected(), _unexplained(times.repeat_hours)]
@@ -89,22 +92,24 @@ def alerts(settings: Settings) -> list[Alert]:
         chosen.append(_overdue(times.overdue_minutes))
     if times.blocked_minutes:
         chosen.append(_blocked(times.blocked_minutes))
-    if times.pending_minutes:
+    if each_run and times.pending_minutes:
         chosen.append(_stuck(times.pending_minutes))
-    if times.unresponsive_minutes:
+    if each_run and times.unresponsive_minutes:
         chosen.append(_unresponsive(times.unresponsive_minutes))
     return chosen
 
 
-def apply_automations(settings: Settings) -> AppliedAlerts:
+def apply_automations(settings: Settings, *, each_run: bool = True) -> AppliedAlerts:
     """Register all alerts with the Prefect server of this process; may be done at any time.
+
+    `each_run` as in `alerts`.
 
     Raises `ConfigurationError` (no server is named, the notification block is not there), `TransientError`
     (the server does not answer).
     """
     with connected() as client:
         block = find_block(client, settings.prefect.notification_block)
-        wanted = {alert.name: _automation(alert, block) for alert in alerts(settings)}
+        wanted = {alert.name: _automation(alert, block) for alert in alerts(settings, each_run=each_run)}
         known = {found.name: found for found in _registered(client)}
         created, updated, unchanged = [], [], []
         for name, automation in wanted.items():

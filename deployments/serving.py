@@ -121,7 +121,9 @@ def _serve_on(
             done = register(client, planned, pools=False, polled=polled)
             if own:  # its runs died with it: nothing that it says is at work is
                 unblock((), settings.alerts, every=True)
-            apply_automations(settings)
+            # With SQLite, a server that notes something of each run as well locks itself out (a hundred times
+            # a minute with `every`), loses events and stalls. Here a run that dies is noticed without.
+            apply_automations(settings, each_run=not own)
             polling = None
             if every is not None:
                 asked = [entry for entry in planned if entry.name not in done.paused]

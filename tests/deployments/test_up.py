@@ -18,6 +18,10 @@ from tests.deployments.desk import ask, command, deployments, environment, kind_
 pytestmark = [pytest.mark.slow, pytest.mark.prefect_server]
 
 
+STARTED: list[subprocess.Popen[bytes]] = []
+"""To be stopped at the end, also where a test failed before."""
+
+
 class Up:
     """A running `tillbridge up --demo` in a folder."""
 
@@ -33,6 +37,7 @@ class Up:
                 stdout=log,
                 stderr=log,
             )
+        STARTED.append(self.process)
         told = wait_until(lambda: self.output().partition("The Prefect UI: ")[2].split(" ")[0], 180)
         self.api = f"{told}/api"
 
@@ -64,17 +69,16 @@ def answers(api: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("shop")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    yield tmp_path_factory.mktemp("shop")
+    for process in STARTED:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(scope="module")
-def up(folder: Path) -> Iterator[Up]:
-    running = Up(folder)
-    yield running
-    if running.process.poll() is None:
-        running.process.kill()
-        running.process.wait()
+def up(folder: Path) -> Up:
+    return Up(folder)
 
 
 def test_a_ticket_that_is_rung_is_in_the_hub_and_its_run_on_the_page_of_its_deployment(up: Up) -> None:
@@ -92,6 +96,13 @@ def test_a_ticket_that_is_rung_is_in_the_hub_and_its_run_on_the_page_of_its_depl
         "sweep-orders-BOSTON",
         "sweep-orders-LONDON",
     }
+
+
+def test_it_watches_no_single_run_for_its_own_server_could_not_keep_up(up: Up) -> None:
+    found = {alert["name"] for alert in ask(up.api, "POST", "/automations/filter", {"limit": 200})}
+
+    assert {"tillbridge: run failed", "tillbridge: store silent (LONDON)"} <= found
+    assert not {"tillbridge: run stuck", "tillbridge: run unresponsive"} & found
 
 
 def test_a_run_by_hand_is_served_by_the_same_command(up: Up) -> None:
