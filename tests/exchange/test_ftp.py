@@ -103,6 +103,14 @@ def test_an_operation_cut_at_any_byte_ends_as_if_it_had_not_been(
     assert done == 1 or times > 1, "a single cut is nothing that a caller hears of"
 
 
+@pytest.mark.parametrize("count", [1, 3, 9, 40])
+def test_an_answer_that_was_cut_within_its_line_is_none(
+    tmp_path_factory: pytest.TempPathFactory, old_ftp: FtpServer, count: int
+) -> None:
+    """`227` without the rest passed for what the server says; `250` would have for a rename that it made."""
+    assert cut(tmp_path_factory.mktemp("cut"), old_ftp, "publish", "down", (count + 0.5) / 150_000, 1) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["publish", "replace", "move"])
 def test_a_change_over_ftps_cut_in_each_of_its_steps_ends_as_if_it_had_not_been(
