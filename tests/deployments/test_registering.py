@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from deployments.prefect_server import running_server
 from tests.deployments.desk import ask, deployments, environment, run, wait_until
+from tests.flows.conftest import server_of_its_own
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.prefect_server]
@@ -24,13 +23,8 @@ S2 = '[stores.S2]\ntime_zone = "America/New_York"\nwork_pool = "boston"\n'
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The interface of a server of this file alone; its tests take it over from each other in their order."""
-    before = dict(os.environ)
-    try:
-        with running_server(tmp_path_factory.mktemp("server")) as address:
-            yield f"{address}/api"
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    with server_of_its_own(tmp_path_factory.mktemp("server")) as variables:
+        yield variables["PREFECT_API_URL"]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -31,15 +32,11 @@ def prefect_variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
 
 @contextlib.contextmanager
 def server_of_its_own(home: Path) -> Iterator[dict[str, str]]:
-    """The same of a server that is not shared."""
-    before = dict(os.environ)
-    try:
-        with running_server(home) as address:
-            port = int(address.rsplit(":", 1)[1])
-            yield {**before, **environment(home, port)}
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    """The same of a server that is not shared. Other tests of this process find nothing of it."""
+    with contextlib.ExitStack() as running:
+        with patch.dict(os.environ):
+            address = running.enter_context(running_server(home))
+        yield {**os.environ, **environment(home, int(address.rsplit(":", 1)[1]))}
 
 
 @pytest.fixture
