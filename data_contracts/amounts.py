@@ -8,8 +8,9 @@ it is text with exactly four decimals (`-12.3400`); in PostgreSQL it is NUMERIC(
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import Any
 
 SCALE = 10_000
 CENT = 100
@@ -68,3 +69,12 @@ def show_units(amount: int) -> str:
 def counted(number: int, word: str) -> str:
     """For people: `1 ticket`, `1,234 tickets`."""
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def columns_that_tell(rows: Sequence[Sequence[Any]]) -> list[int]:
+    """Places of a table's columns in which some row shows more than nothing; the others may go."""
+    return [
+        place
+        for place, column in enumerate(zip(*rows, strict=True))
+        if any(cell not in (0, "0", "0.00", "") for cell in column)
+    ]

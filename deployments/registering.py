@@ -230,8 +230,7 @@ def _schedule(cron: Cron, index: int, *, polled: bool, paused: bool) -> dict[str
 
 def _is_paused(before: DeploymentResponse) -> bool:
     """Whether a person paused it; a schedule that was put to rest for `up --every` is not paused."""
-    resting = [s for s in before.schedules if not s.active and not (s.slug or "").startswith(POLLED)]
-    return bool(resting)
+    return any(not s.active and not (s.slug or "").startswith(POLLED) for s in before.schedules)
 
 
 def _same(before: DeploymentResponse, wanted: Mapping[str, Any]) -> bool:

@@ -72,15 +72,13 @@ class Claim:
 
     def renew(self) -> bool:
         """Give a sign of life; False if somebody else has taken over."""
-        from prefect.client.schemas.actions import VariableUpdate
-
         other = read_registrar(self._client)
         if other is None:
             return self._create()
         if other["token"] != self._token:
             return False
         self._beats += 1
-        self._client.update_variable(VariableUpdate(name=VARIABLE, value=self._value()))
+        self._overwrite()
         return True
 
     def release(self) -> None:

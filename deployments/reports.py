@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from data_contracts.amounts import show_money, show_units
+from data_contracts.amounts import columns_that_tell, show_money, show_units
 from data_contracts.reconciling import Day, Figures
 from deployments.output import alike, say, show_table
 
@@ -33,24 +33,9 @@ def show_advance(report: AdvanceReport) -> None:
     if not (report.moved or report.allocated):
         say(f"{report.kind}s: nothing is to be applied.".capitalize(), indent=0)
     names = ("store", "applied", "whole", "partly", "ended", "changed", "expired", "waiting", "held")
-    rows = [
-        (
-            store.store,
-            store.applied,
-            store.picked_up,
-            store.partly,
-            store.cancelled,
-            store.changed,
-            store.expired,
-            store.waiting,
-            store.quarantined,
-            show_units(store.reserved),
-            show_money(store.money),
-        )
-        for store in report.moved
-    ]
+    rows = [(store.store, *store.figures) for store in report.moved]
     headers = (*names, "reserved", "money")
-    kept = [at for at in range(len(headers)) if any(row[at] not in (0, "0", "0.00") for row in rows)]
+    kept = columns_that_tell(rows)
     if rows:
         show_table(
             [headers[at] for at in kept],

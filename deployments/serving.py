@@ -282,14 +282,12 @@ def _runner(ids: Mapping[str, UUID]) -> Iterator[None]:
 
     runner = Runner(name="tillbridge", pause_on_shutdown=False)
     loop = asyncio.new_event_loop()
-    failed: list[BaseException] = []
 
     def run() -> None:
         asyncio.set_event_loop(loop)
         try:
             loop.run_until_complete(_start(runner, ids))
-        except Exception as error:  # noqa: BLE001 - said by who waits for the thread
-            failed.append(error)
+        except Exception as error:  # noqa: BLE001 - the border of the thread
             log.warning("the runner stopped: %s", without_password(error))
 
     thread = threading.Thread(target=run, name="runner", daemon=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from data_contracts.errors import ConfigurationError
 from deployments.automations import MARK
 from deployments.prefect_api import connected
+from deployments.registering import our_deployments
 from tasks.settings import AlertSettings
 
 if TYPE_CHECKING:
@@ -59,12 +60,7 @@ def unblock(
 
 
 def _deployments(client: SyncPrefectClient, names: Sequence[str]) -> list[DeploymentResponse]:
-    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
-
-    ours = DeploymentFilter(tags=DeploymentFilterTags(all_=["tillbridge"]))
-    known: list[DeploymentResponse] = []
-    while page := client.read_deployments(deployment_filter=ours, limit=MOST_RUNS, offset=len(known)):
-        known += page
+    known = our_deployments(client)
     unknown = set(names) - {deployment.name for deployment in known}
     if unknown:
         raise ConfigurationError(

@@ -10,7 +10,7 @@ from flows import events, reporting
 from flows.side_by_side import SIDE_BY_SIDE, raise_failures, texts, until_done
 from tasks import steps
 from tasks.settings import load_settings
-from tasks.use_cases.advancing import AdvanceReport, chosen_stores, together
+from tasks.use_cases.advancing import AdvanceReport, together
 
 _EVERYTHING = HubScope()
 
@@ -30,7 +30,7 @@ def advance_layaways(scope: HubScope = _EVERYTHING, dry_run: DryRun = False) -> 
     settings = load_settings()
     failures: dict[str, BaseException] = {}
     found = until_done(
-        chosen_stores(settings, scope.stores),
+        settings.chosen_stores(scope.stores),
         lambda store, _: steps.advance_store.submit(settings, store, LAYAWAY, dry_run),
         lambda store: bool(store.applied) and not dry_run,
         failures,

@@ -9,7 +9,6 @@ from flows import reporting
 from flows.side_by_side import SIDE_BY_SIDE, raise_failures, results, texts
 from tasks import steps
 from tasks.settings import load_settings
-from tasks.use_cases.advancing import chosen_stores
 from tasks.use_cases.cleaning import Cleaning
 
 _EVERYTHING = HubScope()
@@ -31,7 +30,7 @@ def clean_exchange(scope: HubScope = _EVERYTHING, dry_run: DryRun = False) -> Cl
     failures: dict[str, BaseException] = {}
     cleaning = {
         store: steps.clean_store.submit(settings, store, dry_run)
-        for store in chosen_stores(settings, scope.stores)
+        for store in settings.chosen_stores(scope.stores)
     }
     report = Cleaning(tuple(results(cleaning, failures).values()), texts(failures), dry_run)
     reporting.show_cleaning(scope.label, report)

@@ -79,20 +79,19 @@ def imported(summary: ImportSummary, watched: Sequence[WatchedStore], *, since: 
     """
     for batch in summary.batches:
         if batch.state == "rejected":
-            store, stream, _ = batch.path.split("/")
             why = batch.reasons[0] if batch.reasons else None
             _of_store(
                 BATCH_REJECTED,
-                store,
+                batch.store,
                 batch=batch.path,
-                stream=stream,
+                stream=batch.path.split("/")[1],
                 why=why.message if why else "",
                 fix=why.fix if why else "",
             )
     for standing in watched:
         _gaps(standing, since=since)
     moved_on = {
-        batch.path.split("/")[0]
+        batch.store
         for batch in summary.batches
         if any(reason.rule == WAITING_TO_ADVANCE for reason in batch.reasons)
     }

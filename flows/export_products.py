@@ -11,7 +11,6 @@ from flows import events, reporting
 from flows.side_by_side import SIDE_BY_SIDE, raise_failures, texts, until_done
 from tasks import steps
 from tasks.settings import Settings, load_settings
-from tasks.use_cases.advancing import chosen_stores
 from tasks.use_cases.exporting_products import ProductExports, together
 
 _EVERYTHING = ProductScope()
@@ -32,7 +31,7 @@ def export_products(scope: ProductScope = _EVERYTHING, dry_run: DryRun = False) 
     settings = load_settings()
     failures: dict[str, BaseException] = {}
     report = export_side_by_side(
-        settings, chosen_stores(settings, scope.stores), failures, retry=scope.retry, dry_run=dry_run
+        settings, settings.chosen_stores(scope.stores), failures, retry=scope.retry, dry_run=dry_run
     )
     reporting.show_product_exports(report)
     events.products_published(report)

@@ -13,7 +13,6 @@ from flows.side_by_side import SIDE_BY_SIDE, raise_failures
 from tasks import steps
 from tasks.hub.products import CatalogOutcome
 from tasks.settings import load_settings
-from tasks.use_cases.advancing import chosen_stores
 
 _CONFIGURED = CatalogScope()
 
@@ -43,7 +42,7 @@ def import_catalog(scope: CatalogScope = _CONFIGURED, dry_run: DryRun = False) -
         raise FinalError(outcome.reasons[0].message, next_step=outcome.reasons[0].fix)
     if outcome.moved and scope.export and not dry_run:
         failures: dict[str, BaseException] = {}
-        report = export_side_by_side(settings, chosen_stores(settings, ()), failures)
+        report = export_side_by_side(settings, settings.chosen_stores(), failures)
         reporting.show_product_exports(report)
         events.products_published(report)
         raise_failures(failures)

@@ -52,7 +52,7 @@ def import_orders(scope: HubScope = _EVERYTHING, dry_run: DryRun = False) -> Imp
     summary = ImportSummary(tuple(done), tuple(checked), texts(failures))
     reporting.show_import(summary)
     if done:
-        came_from = sorted({batch.path.split("/")[0] for batch in done})
+        came_from = sorted({batch.store for batch in done})
         events.imported(summary, steps.watch_stores(settings, came_from), since=began)
     raise_failures(failures)
     return summary

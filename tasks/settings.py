@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
@@ -376,6 +377,10 @@ class Settings(Section):
                 store=code,
             )
         return found
+
+    def chosen_stores(self, codes: Sequence[str] = ()) -> list[str]:
+        """These stores, all if none is given; `ConfigurationError` for one that is not configured."""
+        return [code for code in (codes or sorted(self.stores)) if self.store(code)]
 
     def rms_url(self, code: str) -> str:
         """URL of the store's RMS database; `ConfigurationError` if there is none."""

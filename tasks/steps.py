@@ -60,6 +60,11 @@ _RETRIES: dict[str, Any] = {
 }
 
 
+def artifact_key(name: str) -> str:
+    """A name as Prefect takes it for a key: its history is that of all artifacts with it."""
+    return name.lower().replace("_", "-")
+
+
 def _shown_as(key: str) -> Callable[[int, int], None]:
     """A progress artifact, made when the first is told of it: what fits one batch leaves none."""
     shown: list[UUID] = []
@@ -69,8 +74,7 @@ def _shown_as(key: str) -> Callable[[int, int], None]:
         if shown:
             update_progress_artifact(shown[0], share, said)
         else:
-            name = key.lower().replace("_", "-")
-            made = create_progress_artifact(share, key=name, description=said)
+            made = create_progress_artifact(share, key=artifact_key(key), description=said)
             shown.append(cast(UUID, made))  # a coroutine only where the caller is one
 
     return tell

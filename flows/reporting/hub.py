@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prefect.logging import get_run_logger
 
@@ -24,7 +24,7 @@ from flows.reporting.pages import (
 )
 
 if TYPE_CHECKING:
-    from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder, StoreAdvance
+    from tasks.use_cases.advancing import AdvanceReport, AllocatedOrder
     from tasks.use_cases.arrivals import ImportedBatch, ImportSummary
     from tasks.use_cases.cleaning import Cleaning
     from tasks.use_cases.quarantine import DeskReport
@@ -42,7 +42,7 @@ ADVANCED = (
     "units reserved less freed",
     "money of the pick-ups",
 )
-"""What an advance says of a store, in the order of its figures."""
+"""Names of the figures of a `StoreAdvance`, in their order."""
 
 BATCH_COLUMNS = (
     "batch",
@@ -198,7 +198,7 @@ def _advance_page(report: AdvanceReport, stores: Sequence[str]) -> tuple[str, li
     )
     parts = [f"# Advance of {report.kind}s" + dry(report.dry_run)]
     if moved := chosen.moved:
-        columns = zip(ADVANCED, *map(_advanced, moved), strict=True)
+        columns = zip(ADVANCED, *(store.figures for store in moved), strict=True)
         parts.append(table(("what", *(store.store for store in moved)), columns))
     if chosen.allocated:
         parts += ["## Stock given to backorders, oldest first", _given(chosen.allocated)]
@@ -207,22 +207,6 @@ def _advance_page(report: AdvanceReport, stores: Sequence[str]) -> tuple[str, li
         parts += ["## What waits, and for what", "\n".join(reasons[:MOST_ROWS])]
         parts += more(len(reasons), IN_QUARANTINE)
     return chosen.sentence, [*parts, *stopped(chosen.failures)]
-
-
-def _advanced(store: StoreAdvance) -> tuple[Any, ...]:
-    """The figures of a store, as `ADVANCED` names them."""
-    return (
-        store.applied,
-        store.picked_up,
-        store.partly,
-        store.cancelled,
-        store.changed,
-        store.expired,
-        store.waiting,
-        store.quarantined,
-        show_units(store.reserved),
-        show_money(store.money),
-    )
 
 
 def show_receipt(report: ReceiptReport) -> None:

@@ -12,6 +12,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.settings import get_current_settings
 
+from data_contracts.amounts import columns_that_tell
+from tasks.steps import artifact_key
+
 MOST_ROWS = 50
 """Reasons listed on a page; the rest is counted and found by a command."""
 
@@ -29,11 +32,8 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def lean_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], keep: Collection[str]) -> str:
     """A table without the columns that hold nothing but 0, so that it fits the screen; `keep` always stay."""
-    told = [
-        place
-        for place, header in enumerate(headers)
-        if header in keep or any(row[place] not in (0, "0", "0.00", "") for row in rows)
-    ]
+    telling = columns_that_tell(rows)
+    told = [place for place, header in enumerate(headers) if header in keep or place in telling]
     return table([headers[place] for place in told], [[row[place] for place in told] for row in rows])
 
 
@@ -79,9 +79,7 @@ def form(flow: str, parameters: Mapping[str, Any], *, store: str = "") -> str | 
 
 def publish(key: str, summary: str, parts: Iterable[str]) -> None:
     """Keep a page under a key; `summary` is the line beneath its name in a list."""
-    create_markdown_artifact(
-        markdown="\n\n".join(parts), key=key.lower().replace("_", "-"), description=summary
-    )
+    create_markdown_artifact(markdown="\n\n".join(parts), key=artifact_key(key), description=summary)
 
 
 def publish_by_store(key: str, stores: Collection[str], page: Callable[[Sequence[str]], _Page]) -> None:

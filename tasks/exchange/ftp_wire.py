@@ -88,10 +88,8 @@ class FtpWire(ftplib.FTP):
         self._context, self._check = context, check
 
     def getline(self) -> str:
-        """A line of an answer; EOFError also if it was cut off, which ftplib takes for a whole one."""
+        """A whole line of an answer; EOFError for one that is too long or was cut off, which ftplib lets pass."""
         line = self.file.readline(self.maxline + 1) if self.file is not None else ""
-        if len(line) > self.maxline:
-            raise ftplib.Error(f"it answers with a line of more than {self.maxline} bytes")
         if not line.endswith("\n"):
             raise EOFError
         return line.removesuffix("\n")

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from data_contracts.amounts import show_money, show_units
 from data_contracts.codes import BACKORDER, LAYAWAY
 from data_contracts.errors import TillbridgeError
 from data_contracts.life_cycle import State
@@ -18,6 +19,7 @@ from tasks.hub.registry import configure
 from tasks.hub.to_advance import something_to_advance
 from tasks.logs import about
 from tasks.settings import Settings
+from tasks.use_cases.each_store import each_store
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,22 @@ class StoreAdvance:
     """Units reserved less units freed."""
     money: int = 0
     """Totals of the pick-ups applied."""
+
+    @property
+    def figures(self) -> tuple[int | str, ...]:
+        """All that a table says of it, in the order in which reports name it; units and money for people."""
+        return (
+            self.applied,
+            self.picked_up,
+            self.partly,
+            self.cancelled,
+            self.changed,
+            self.expired,
+            self.waiting,
+            self.quarantined,
+            show_units(self.reserved),
+            show_money(self.money),
+        )
 
 
 @dataclass(frozen=True)
@@ -126,19 +144,10 @@ def advance_backorders(
 
 
 def _advance_all(settings: Settings, kind: str, stores: Sequence[str], dry_run: bool) -> AdvanceReport:
-    done: list[StoreAdvance] = []
-    failures: dict[str, str] = {}
-    for store in chosen_stores(settings, stores):
-        try:
-            done.append(advance_store(settings, store, kind, dry_run=dry_run))
-        except TillbridgeError as error:
-            failures[store] = str(error)
-    return AdvanceReport(kind, tuple(done), dry_run=dry_run, failures=failures)
-
-
-def chosen_stores(settings: Settings, stores: Sequence[str]) -> list[str]:
-    """The given stores, all if none is given; `ConfigurationError` for one that is not configured."""
-    return [code for code in (stores or sorted(settings.stores)) if settings.store(code)]
+    done, failures = each_store(
+        settings.chosen_stores(stores), lambda store: advance_store(settings, store, kind, dry_run=dry_run)
+    )
+    return AdvanceReport(kind, done, dry_run=dry_run, failures=failures)
 
 
 def advance_store(settings: Settings, store: str, kind: str, *, dry_run: bool = False) -> StoreAdvance:

@@ -73,7 +73,7 @@ class ImportSummary:
 
 def find_waiting(settings: Settings, stores: Sequence[str] = ()) -> dict[str, list[BatchRef]]:
     """Batches in the exchange folder that are not archived yet, per store in the order of import."""
-    codes = [code for code in (stores or sorted(settings.stores)) if settings.store(code)]
+    codes = settings.chosen_stores(stores)
     waiting: dict[str, list[BatchRef]] = {}
     with open_folder(settings) as folder:
         for code in codes:

@@ -39,7 +39,7 @@ def configured_file(settings: Settings) -> Path | None:
 
 def show_products(settings: Settings, stores: Sequence[str] = (), *, most: int = 20) -> ProductStanding:
     """The catalogue, and where it stands at the tills of some stores, all by default."""
-    chosen = [code for code in stores or sorted(settings.stores) if settings.store(code)]
+    chosen = settings.chosen_stores(stores)
     with open_hub(settings.hub_url) as hub, hub.reading() as connection:
         return product_standing(connection, settings, chosen, most=most)
 

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from data_contracts.documents import STREAM_ORDERS, STREAM_PRODUCTS, STREAM_STATEMENT
-from data_contracts.errors import ContractBroken, TillbridgeError
+from data_contracts.errors import ContractBroken
 from data_contracts.manifest import Cleaned, EpochStart, Position, batch_name
 from tasks.exchange import batches, cleaning
 from tasks.exchange.cleaning import BatchKey, Lying
@@ -28,6 +28,7 @@ from tasks.hub.outstanding import outstanding
 from tasks.hub.settled import Settled, highest_order, manifests_of, settled_batches
 from tasks.settings import Settings
 from tasks.use_cases import inbox
+from tasks.use_cases.each_store import each_store
 from tasks.use_cases.store_session import from_utc_text, utc_now, utc_text
 
 logger = logging.getLogger(__name__)
@@ -90,14 +91,10 @@ class Cleaning:
 
 def clean_exchange(settings: Settings, stores: Sequence[str] = (), *, dry_run: bool = False) -> Cleaning:
     """`clean_store` for some stores, all by default; one that fails stops no other."""
-    done: list[CleanedStore] = []
-    failures: dict[str, str] = {}
-    for code in stores or sorted(settings.stores):
-        try:
-            done.append(clean_store(settings, code, dry_run=dry_run))
-        except TillbridgeError as error:
-            failures[code] = str(error)
-    return Cleaning(tuple(done), failures, dry_run)
+    done, failures = each_store(
+        stores or sorted(settings.stores), lambda code: clean_store(settings, code, dry_run=dry_run)
+    )
+    return Cleaning(done, failures, dry_run)
 
 
 def clean_store(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from data_contracts.documents import FILES, STREAM_PRODUCTS
-from data_contracts.errors import ContractBroken, TillbridgeError
+from data_contracts.errors import ContractBroken
 from data_contracts.manifest import Acknowledgement, Manifest, Reason, batch_name
 from data_contracts.products import MAX_BATCH_PRODUCTS
 from tasks import faults
@@ -25,6 +25,7 @@ from tasks.hub.inbox import utc_now
 from tasks.hub.registry import configure, is_baselined
 from tasks.hub.store_products import OpenBatch, Plan, Planned
 from tasks.settings import Settings
+from tasks.use_cases.each_store import each_store
 
 logger = logging.getLogger(__name__)
 
@@ -93,14 +94,11 @@ def export_products(
     settings: Settings, stores: Sequence[str] = (), *, retry: bool = False, dry_run: bool = False
 ) -> ProductExports:
     """`export_store_products` for some stores, all by default; one that fails stops no other."""
-    done: list[ProductExport] = []
-    failures: dict[str, str] = {}
-    for code in stores or sorted(settings.stores):
-        try:
-            done.append(export_store_products(settings, code, retry=retry, dry_run=dry_run))
-        except TillbridgeError as error:
-            failures[code] = str(error)
-    return ProductExports(tuple(done), failures, dry_run)
+    done, failures = each_store(
+        stores or sorted(settings.stores),
+        lambda code: export_store_products(settings, code, retry=retry, dry_run=dry_run),
+    )
+    return ProductExports(done, failures, dry_run)
 
 
 def export_store_products(

@@ -141,7 +141,7 @@ def recheck_stores(
     """
     from tasks.hub.importer import recheck_quarantine
 
-    chosen = [code for code in (stores or sorted(settings.stores)) if settings.store(code)]
+    chosen = settings.chosen_stores(stores)
     with open_hub(settings.hub_url) as hub:
         configure(hub, settings)
         cleared = sum(recheck_quarantine(hub, settings, code, dry_run=dry_run) for code in chosen)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from tasks.hub.database import open_hub
 from tasks.hub.watching import WatchedStore, watch_store
 from tasks.settings import Settings
-from tasks.use_cases.advancing import chosen_stores
 
 
 def watch_stores(settings: Settings, stores: Sequence[str] = ()) -> tuple[WatchedStore, ...]:
@@ -15,6 +14,6 @@ def watch_stores(settings: Settings, stores: Sequence[str] = ()) -> tuple[Watche
 
     Raises `HubUnavailable`, `ConfigurationError` for a store that is not configured.
     """
-    codes = chosen_stores(settings, stores)
+    codes = settings.chosen_stores(stores)
     with open_hub(settings.hub_url) as hub, hub.reading() as connection:
         return tuple(watch_store(connection, code) for code in codes)

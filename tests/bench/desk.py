@@ -13,7 +13,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from statistics import median
 
 from deployments.demo.shops import HOME, open_shops
 from deployments.output import show_table
+from tests.deployments.desk import command, environment
 
 STORES = ("BOSTON", "LONDON")
 START_SECONDS = 300
@@ -82,11 +82,10 @@ def _up(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """`tillbridge up`, ready to serve; stopped as by Ctrl-C."""
     if "up" not in arguments:
         arguments = ("up", *arguments)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TILL"))}
     process = subprocess.Popen(
-        [sys.executable, "-m", "deployments.cli", *arguments],
+        command(*arguments),
         cwd=folder,
-        env={**kept, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUNBUFFERED": "1"},
+        env=environment(),
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -12,7 +12,7 @@ import pytest
 
 from deployments.sftp_server import SftpServer, public_line
 from tasks import faults
-from tasks.exchange.connections import POOL
+from tasks.exchange.connections import POOL, Pool
 from tasks.exchange.folder import Folder
 from tasks.exchange.local import LocalFolder
 from tasks.exchange.remote import RemoteFolder
@@ -37,6 +37,14 @@ class Place:
     def names(self, path: str) -> list[str]:
         """All that lies in a folder, hidden files too."""
         return sorted(found.name for found in (self.root / path).iterdir())
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    """Connections of one test alone."""
+    made = Pool()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ from tasks.exchange.connections import Pool
 from tasks.exchange.folder import open_folder
 from tasks.exchange.ftp_login import Address, read_address
 from tasks.exchange.remote import RemoteFolder
-from tasks.settings import Settings, load_settings
 from tasks.use_cases.checking import check_installation
 from tests.exchange.ftp_servers import PASSWORD, Certificate, FtpServer, certificate
+from tests.exchange.logging_in import logged_in, settings_of
 
 OTHER = ":".join(["AB"] * 32)
 
@@ -34,24 +34,6 @@ def plain(tmp_path: Path) -> Iterator[FtpServer]:
     (tmp_path / "plain").mkdir()
     with FtpServer(tmp_path / "plain") as running:
         yield running
-
-
-@pytest.fixture
-def pool() -> Iterator[Pool]:
-    made = Pool()
-    yield made
-    made.close()
-
-
-def logged_in(reach: Address, pool: Pool) -> None:
-    with RemoteFolder(reach, "/", pool=pool) as folder:
-        folder.take_into_use()
-
-
-def settings_of(tmp_path: Path, exchange: str) -> Settings:
-    file = tmp_path / "tillbridge.toml"
-    file.write_text(f"[exchange]\n{exchange}\n", encoding="utf-8")
-    return load_settings(file)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_login_and_shown(

@@ -22,7 +22,7 @@ from tasks.exchange.folder import open_folder
 from tasks.exchange.local import LocalFolder
 from tasks.exchange.remote import RemoteFolder
 from tasks.exchange.ssh import Address, read_address, read_pin
-from tasks.settings import Settings, load_settings
+from tests.exchange.logging_in import logged_in, settings_of
 from tests.exchange.servers import OpenSsh, Wire, address
 
 OTHER = "SHA256:" + "A" * 43
@@ -37,26 +37,8 @@ def server(tmp_path: Path, till_key: tuple[Path, str]) -> Iterator[SftpServer]:
 
 
 @pytest.fixture
-def pool() -> Iterator[Pool]:
-    made = Pool()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def reach(server: SftpServer, till_key: tuple[Path, str]) -> Address:
     return address(server.port, key_file=till_key[0], pins=[server.fingerprint])
-
-
-def logged_in(reach: Address, pool: Pool) -> None:
-    with RemoteFolder(reach, "/", pool=pool) as folder:
-        folder.take_into_use()
-
-
-def settings_of(tmp_path: Path, exchange: str) -> Settings:
-    file = tmp_path / "tillbridge.toml"
-    file.write_text(f"[exchange]\n{exchange}\n", encoding="utf-8")
-    return load_settings(file)
 
 
 def test_a_server_without_a_pin_is_refused_before_the_login_and_its_key_is_shown(
