@@ -88,7 +88,7 @@ class FtpWire(ftplib.FTP):
         self._context, self._check = context, check
 
     def getline(self) -> str:
-        """A whole line of an answer; EOFError for one that is too long or was cut off, which ftplib lets pass."""
+        """A whole line of an answer; EOFError for one that is too long, or cut off: ftplib lets that pass."""
         line = self.file.readline(self.maxline + 1) if self.file is not None else ""
         if not line.endswith("\n"):
             raise EOFError
